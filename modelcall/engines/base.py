@@ -1,0 +1,23 @@
+"""Where jobs run. Picklable jobs in, results out.
+
+The unit of work is a module-level function that turns a stream of jobs into a stream of results; an engine decides in
+how many processes or machines it runs, and which job goes to which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol, TypeAlias, TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+Work: TypeAlias = Callable[[AsyncIterator[Job]], AsyncIterator[Result]]
+"""Takes jobs as it becomes ready for them, yields their results as they end, in any order."""
+
+
+class Engine(Protocol):
+    """Runs all jobs and yields all results."""
+
+    def run(self, work: Work[Job, Result], jobs: Sequence[Job]) -> AsyncIterator[Result]:
+        """Run every job once. An exception of ``work`` ends the run and is raised here."""

@@ -1,0 +1,1 @@
+"""File formats: bytes to rows and Arrow batches, and back."""

@@ -1,0 +1,1 @@
+"""Storage: one small interface, one module for each kind of store."""

@@ -1,0 +1,1 @@
+"""The embedded servers, for tests, demo and users' own dry runs."""

@@ -1,0 +1,100 @@
+"""A semaphore whose limit may move while it is in use: the request permits of a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class Permits:
+    """At most ``limit`` slots are held; waiters come in order, rows that wait for a retry before new ones.
+
+    ``limit`` moves between 1 and ``ceiling`` (see :meth:`set_limit`); while :meth:`pause` is in force nobody gets a slot.
+    Lowering the limit takes no slot away: it holds back the next ones. One event loop; not thread-safe.
+    """
+
+    def __init__(self, ceiling: int) -> None:
+        self.ceiling = ceiling
+        self.limit = ceiling
+        self.in_use = 0
+        self.paused = False
+        self._new: deque[asyncio.Future[None]] = deque()
+        self._again: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a slot now."""
+        return len(self._new) + len(self._again)
+
+    async def take(self) -> Slot:
+        """Wait for a slot and hold it."""
+        await self._acquire(self._new)
+        return Slot(self)
+
+    def set_limit(self, limit: int) -> None:
+        """Move the limit, clamped to 1…ceiling."""
+        self.limit = max(1, min(limit, self.ceiling))
+        self._wake()
+
+    def pause(self) -> None:
+        """Hand out nothing until :meth:`resume`."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Hand out slots again."""
+        self.paused = False
+        self._wake()
+
+    def _free(self) -> bool:
+        return not self.paused and self.in_use < self.limit
+
+    async def _acquire(self, queue: deque[asyncio.Future[None]]) -> None:
+        if self._free() and not self._again and not self._new:
+            self.in_use += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            await turn  # whoever wakes us has counted our slot
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._release()
+            else:
+                queue.remove(turn)
+            raise
+
+    def _release(self) -> None:
+        self.in_use -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._free():
+            queue = self._again or self._new
+            if not queue:
+                return
+            turn = queue.popleft()
+            if not turn.done():
+                self.in_use += 1
+                turn.set_result(None)
+
+
+class Slot:
+    """One held slot of :class:`Permits`; it can be given back and taken again."""
+
+    __slots__ = ("_permits", "held")
+
+    def __init__(self, permits: Permits) -> None:
+        self._permits = permits
+        self.held = True
+
+    def release(self) -> None:
+        """Give the slot back. Without effect if it is not held."""
+        if self.held:
+            self.held = False
+            self._permits._release()  # noqa: SLF001  a slot is half of its semaphore
+
+    async def acquire(self) -> None:
+        """Take a slot again, before rows that have not begun. Without effect if it is held."""
+        if not self.held:
+            await self._permits._acquire(self._permits._again)  # noqa: SLF001  as above
+            self.held = True

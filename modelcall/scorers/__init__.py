@@ -1,0 +1,1 @@
+"""What scores a row: an LLM judge, rules, or a user's own class."""

@@ -1,0 +1,1 @@
+"""What a run remembers: run record, listing, lock, ledger, journal, manifest."""
