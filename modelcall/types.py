@@ -156,6 +156,12 @@ class RowScorer(Protocol):
     identity: Mapping[str, str]
     """What a resume must find unchanged, by name, as text: a prompt's hash, a model's parameters, a module's source."""
 
+    async def settle(self, known: Mapping[str, str] | None) -> Mapping[str, str]:
+        """Fix before row one what only the endpoint can tell (which structured mode it accepts).
+
+        ``known`` is what an earlier start of this run settled; it is kept. Called in an opened scorer, once a run.
+        """
+
     async def open(self) -> None:
         """Make ready: connections, models. Called once in the process and event loop that scores."""
 
@@ -164,3 +170,31 @@ class RowScorer(Protocol):
 
     async def close(self) -> None:
         """Release everything; no task, socket or thread is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileCounts:
+    """Rows of one file."""
+
+    total: int
+    scored: int
+    failed: int
+
+
+class RunListener(Protocol):
+    """What the pipeline tells while it runs. Called on the event loop: implementations return at once."""
+
+    def file_started(self, file: str, *, recorded: int) -> None:
+        """A file is being read; ``recorded`` of its rows have an outcome from an earlier start."""
+
+    def row_done(self, ref: RowRef, outcome: Outcome) -> None:
+        """A row got its outcome now."""
+
+    def file_done(self, file: str, counts: FileCounts) -> None:
+        """A file is published."""
+
+    def file_failed(self, file: str, reason: str) -> None:
+        """A file cannot be read or published; the others go on."""
+
+    def client_event(self, name: str, facts: Mapping[str, Any]) -> None:
+        """The scorer's client retried, cooled down, lost or found its endpoint, moved its limit, …"""

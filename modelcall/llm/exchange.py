@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from modelcall.types import Usage
+    from modelcall.types import ErrorType, Usage
 
 Message: TypeAlias = "dict[str, str]"
 
@@ -75,8 +75,19 @@ class Completion:
     seconds: float = field(compare=False)
 
 
-Event: TypeAlias = "tuple[str, Mapping[str, Any]]"
-"""What the client did: a name (``retry``, ``cooldown``, ``outage``, ``limit``, …) and its facts."""
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The failed end of a request: the row has no answer, and this is why."""
+
+    error_type: ErrorType
+    reason: str
+    attempts: int
+    reply: Reply | None
+    """The last completion, if there was one."""
+    usage: Usage | None
+    """Summed over all attempts that reported any."""
+    seconds: float = field(compare=False)
 
 EventHook: TypeAlias = "Callable[[str, Mapping[str, Any]], None]"
-"""The one-method seam through which the client reports; it knows nothing of logs or metrics."""
+"""The one-method seam through which the client reports: a name (``retry``, ``cooldown``, ``outage``, ``limit``, …) and its
+facts. The client knows nothing of logs or metrics."""
