@@ -11,6 +11,31 @@ Row: TypeAlias = dict[str, Any]
 """One input row, by column name: only the columns the scorer reads."""
 
 
+class Secret:
+    """A credential. Printed, formatted or logged it shows ``***``; only :meth:`reveal` gives the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the credential itself, for the one place that sends it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
 class ErrorType(StrEnum):
     """Why a row has no score: the values of the column ``api_error_type``."""
 
