@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,14 +24,23 @@ class BadRow:
 
 AnyRow: TypeAlias = "Row | BadRow"
 
+Opener: TypeAlias = Callable[[], BinaryIO]
+"""Opens the input file anew: seekable, at its first byte. Every pass opens, reads and closes its own stream."""
+
 
 class Source(Protocol):
-    """An opened input file. May be read several times; every pass sees the same rows in the same order."""
+    """An input file. May be read several times; every pass sees the same rows in the same order.
 
-    def rows(self, columns: Sequence[str] | None, *, chunk_rows: int, limit: int | None = None) -> Iterator[list[AnyRow]]:
-        """Rows to score, in order, in lists of at most ``chunk_rows``; only ``columns`` (None: all), only the first ``limit``.
+    Raises:
+        FileFailure: From every method: the file is damaged, cut short, or not what its name says.
+    """
 
-        A column that the file lacks is left out of its rows.
+    def rows(
+        self, columns: Sequence[str] | None, *, chunk_rows: int, limit: int | None = None
+    ) -> Iterator[list[AnyRow]]:
+        """Rows to score, in order, in lists of at most ``chunk_rows``.
+
+        Only ``columns`` (None: all), only the first ``limit`` rows. A column that the file lacks is left out.
         """
 
     def column_names(self) -> list[str]:
@@ -45,11 +55,19 @@ class Source(Protocol):
     def records(self, columns: Sequence[str] | None, *, limit: int | None = None) -> Iterator[list[bytes]]:
         """Each row as the text of one JSON object without its newline; a bad row is ``b"{}"``.
 
-        JSONL with ``columns`` None: the very bytes of the input, a valid object trimmed of white space around it.
+        Only ``columns`` (None: all), in the order of the input. JSONL with ``columns`` None: the very bytes of the
+        input, a valid object trimmed of white space around it.
         """
 
     def close(self) -> None:
-        """Let the file go."""
+        """Let go of whatever is held between passes."""
+
+
+class Writable(Protocol):
+    """Where a table is written to; every sink of a store is one."""
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Add bytes."""
 
 
 class TableWriter(Protocol):
@@ -59,4 +77,4 @@ class TableWriter(Protocol):
         """Append rows (from ``batches`` or ``records``) with their result columns, of equal length."""
 
     def close(self) -> None:
-        """Write what the format needs at the end. The sink is not committed."""
+        """Write what the format needs at the end. The sink is not committed; a writer never closed writes no end."""

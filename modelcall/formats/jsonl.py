@@ -1,0 +1,181 @@
+r"""JSON Lines in: one JSON object a line.
+
+Lines end at ``\n``; a ``\r`` before it and blank lines are no rows. What a line must be is said by
+:func:`~modelcall.formats.strict_json.parse_object`; any other line is a :class:`~modelcall.formats.base.BadRow` that
+keeps its place. ``.gz`` and ``.zst`` are unpacked on the way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from modelcall.errors import FileFailure
+from modelcall.formats.base import BadRow
+from modelcall.formats.failures import changed
+from modelcall.formats.lines import read_lines
+from modelcall.formats.settle import Shape
+from modelcall.formats.strict_json import members, parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from modelcall.formats.base import AnyRow, Opener
+    from modelcall.types import Row
+
+MAX_LINE_BYTES = 128 << 20
+BATCH_ROWS = 1000
+BATCH_BYTES = 16 << 20
+"""Of text, in one list of rows or records; a single larger row is a list of its own."""
+MAX_COLUMNS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line that is no blank."""
+
+    number: int
+    """From 1, blank lines counted."""
+    text: bytes | None
+    """Without white space around it; None: too long."""
+
+
+class JsonlSource:
+    """A JSON Lines file. A blank line is no row; :attr:`blank_lines` counts them."""
+
+    def __init__(self, opener: Opener, *, name: str, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self._opener = opener
+        self._name = name
+        self._max_line_bytes = max_line_bytes
+        self._settled: tuple[pa.Schema, list[str]] | None = None
+        self.blank_lines = 0
+        """Blank lines in what the latest pass has read."""
+
+    def rows(
+        self, columns: Sequence[str] | None, *, chunk_rows: int, limit: int | None = None
+    ) -> Iterator[list[AnyRow]]:
+        """Rows to score; numbers as written, integers of any size."""
+        for lines in _batched(islice(self._lines(), limit), chunk_rows):
+            yield [_chosen(self._parse(line), columns) for line in lines]
+
+    def column_names(self) -> list[str]:
+        """Names of all columns, in order of first appearance; reads the file."""
+        names: dict[str, None] = {}
+        for row in self._good_rows():
+            names |= dict.fromkeys(row)
+            self._check_columns(names)
+        return list(names)
+
+    def schema(self) -> tuple[pa.Schema, list[str]]:
+        """Arrow schema as settled over the whole file by :class:`~modelcall.formats.settle.Shape`; reads it once."""
+        if self._settled is None:
+            types = {name: shape.arrow_type() for name, shape in self._shapes().items()}
+            schema = pa.schema([(name, kind or pa.string()) for name, kind in types.items()])
+            self._settled = schema, [name for name, kind in types.items() if kind is None]
+        return self._settled
+
+    def batches(self, schema: pa.Schema, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Columns in ``schema``; a JSON text column holds each value's text as it stands in the file."""
+        texts = frozenset(self.schema()[1]).intersection(schema.names)
+        for lines in _batched(islice(self._lines(), limit), BATCH_ROWS):
+            rows = [self._cells(line, texts) for line in lines]
+            try:
+                arrays = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in schema]
+            except (pa.ArrowException, TypeError, OverflowError) as error:
+                raise changed(self._name) from error
+            yield _record_batch(arrays, schema, length=len(rows))
+
+    def records(self, columns: Sequence[str] | None, *, limit: int | None = None) -> Iterator[list[bytes]]:
+        """Rows as JSON text: the very bytes of the input, or the chosen members as they stand there."""
+        wanted = None if columns is None else frozenset(columns)
+        for lines in _batched(islice(self._lines(), limit), BATCH_ROWS):
+            yield [self._record(line, wanted) for line in lines]
+
+    def close(self) -> None:
+        """Nothing is held between passes."""
+
+    def _lines(self) -> Iterator[_Line]:
+        self.blank_lines = 0
+        for number, line in enumerate(
+            read_lines(self._opener, name=self._name, max_bytes=self._max_line_bytes), start=1
+        ):
+            text = line if line is None else line.strip(b" \t\r")
+            if text == b"":
+                self.blank_lines += 1
+            else:
+                yield _Line(number, text)
+
+    def _parse(self, line: _Line) -> AnyRow:
+        if line.text is None:
+            return BadRow(f"line {line.number}: longer than {self._max_line_bytes} bytes")
+        try:
+            return parse_object(line.text)
+        except ValueError as error:
+            return BadRow(f"line {line.number}: {error}")
+
+    def _good_rows(self) -> Iterator[Row]:
+        parsed = map(self._parse, self._lines())
+        return (row for row in parsed if not isinstance(row, BadRow))
+
+    def _shapes(self) -> dict[str, Shape]:
+        shapes: dict[str, Shape] = {}
+        for row in self._good_rows():
+            for name, value in row.items():
+                if (shape := shapes.get(name)) is None:
+                    shape = shapes[name] = Shape()
+                    self._check_columns(shapes)
+                shape.observe(value)
+        return shapes
+
+    def _check_columns(self, names: dict[str, Any]) -> None:
+        if len(names) > MAX_COLUMNS:
+            raise FileFailure(
+                f"{self._name}: its rows have more than {MAX_COLUMNS} different keys",
+                hint="Put values that are keyed by an id under one key.",
+            )
+
+    def _cells(self, line: _Line, texts: frozenset[str]) -> Row:
+        row = self._parse(line)
+        if isinstance(row, BadRow) or line.text is None:
+            return {}
+        if not texts.isdisjoint(row):
+            written = {key: text for key, _, text in members(line.text.decode()) if key in texts}
+            row |= {key: None if text == "null" else text for key, text in written.items()}
+        return row
+
+    def _record(self, line: _Line, wanted: frozenset[str] | None) -> bytes:
+        if line.text is None or isinstance(self._parse(line), BadRow):
+            return b"{}"
+        if wanted is None:
+            return line.text
+        kept = [f"{key_text}:{text}" for key, key_text, text in members(line.text.decode()) if key in wanted]
+        return f"{{{','.join(kept)}}}".encode()
+
+
+def _chosen(row: AnyRow, columns: Sequence[str] | None) -> AnyRow:
+    if columns is None or isinstance(row, BadRow):
+        return row
+    return {name: row[name] for name in columns if name in row}
+
+
+def _batched(lines: Iterable[_Line], most: int) -> Iterator[list[_Line]]:
+    batch: list[_Line] = []
+    size = 0
+    for line in lines:
+        length = len(line.text or b"")
+        if batch and (len(batch) >= most or size + length > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += length
+    if batch:
+        yield batch
+
+
+def _record_batch(arrays: list[pa.Array], schema: pa.Schema, *, length: int) -> pa.RecordBatch:
+    if arrays:
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    return pa.RecordBatch.from_struct_array(pa.array([{}] * length, pa.struct([])))

@@ -1,0 +1,131 @@
+"""Which Arrow type holds every value of a column: settled over all of them, one at a time, in bounded memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_EXACT_IN_DOUBLE = 2**53
+_MAX_NESTING = 32
+
+
+class Shape:
+    """What the values seen so far have in common.
+
+    - null goes with everything; nothing but nulls is a string, a list of nothing a list of strings
+    - integers are int64, or uint64 if none is negative and one needs it; beyond 64 bit: no type
+    - integers among floats: float64 if each of them is exact in a double (at most 2**53), else no type
+    - objects are a struct if all have the same keys, in any order; varying keys or ``{}``: no type
+    - any other mixture: no type; neither have values nested more than 32 deep
+
+    A column of no type is written as the JSON text of its values; that holds for the whole column, however deep inside
+    the values the trouble lies.
+    """
+
+    __slots__ = ("_depth", "_fields", "_high", "_items", "_kinds", "_low")
+
+    def __init__(self, depth: int = 0) -> None:
+        self._kinds: set[str] = set()
+        self._low = 0
+        self._high = 0
+        self._items: Shape | None = None
+        self._fields: dict[str, Shape] | None = None
+        self._depth = depth
+
+    def observe(self, value: Any) -> None:  # noqa: ANN401  any JSON value
+        """Take one more value into account."""
+        if value is None or _TEXT in self._kinds:
+            return
+        if type(value) is int:
+            self.observe_ints(value, value)
+        elif isinstance(value, list):
+            self._observe_list(value)
+        elif isinstance(value, dict):
+            self._observe_struct(value)
+        else:
+            self._kinds.add(_SCALARS.get(type(value), _TEXT))
+
+    def arrow_type(self) -> pa.DataType | None:
+        """Return the type of the column; None: it has to become JSON text."""
+        if not self._kinds:
+            return pa.string()
+        settled = _SETTLED.get(frozenset(self._kinds))
+        return settled(self) if settled else None
+
+    def observe_floats(self) -> None:
+        """Take any number of floats into account."""
+        self._kinds.add("float")
+
+    def observe_ints(self, low: int, high: int) -> None:
+        """Take integers from ``low`` to ``high`` into account."""
+        self._kinds.add("int")
+        self._low = min(self._low, low)
+        self._high = max(self._high, high)
+
+    def _observe_list(self, values: list[Any]) -> None:
+        self._kinds.add("list")
+        if self._items is None:
+            self._items = self._deeper()
+        types = set(map(type, values))
+        if types == {float}:
+            self._items.observe_floats()
+        elif types == {int}:
+            self._items.observe_ints(min(values), max(values))
+        else:
+            for value in values:
+                self._items.observe(value)
+
+    def _observe_struct(self, value: dict[str, Any]) -> None:
+        if self._fields is None:
+            self._fields = {key: self._deeper() for key in value}
+        if not value or value.keys() != self._fields.keys():
+            self._kinds, self._fields = {_TEXT}, {}
+            return
+        self._kinds.add("struct")
+        for key, shape in self._fields.items():
+            shape.observe(value[key])
+
+    def _deeper(self) -> Shape:
+        shape = Shape(self._depth + 1)
+        if self._depth >= _MAX_NESTING:
+            shape._kinds = {_TEXT}
+        return shape
+
+    def int_type(self) -> pa.DataType | None:
+        """Return the type of a column of integers."""
+        if self._low >= -(2**63) and self._high < 2**63:
+            return pa.int64()
+        return pa.uint64() if self._low >= 0 and self._high < 2**64 else None
+
+    def number_type(self) -> pa.DataType | None:
+        """Return the type of a column of integers and floats."""
+        exact = self._low >= -_EXACT_IN_DOUBLE and self._high <= _EXACT_IN_DOUBLE
+        return pa.float64() if exact else None
+
+    def list_type(self) -> pa.DataType | None:
+        """Return the type of a column of lists."""
+        item = self._items.arrow_type() if self._items else None
+        return None if item is None else pa.list_(item)
+
+    def struct_type(self) -> pa.DataType | None:
+        """Return the type of a column of objects."""
+        types = {key: shape.arrow_type() for key, shape in (self._fields or {}).items()}
+        return None if None in types.values() else pa.struct(list(types.items()))
+
+
+_TEXT = "text"
+_SCALARS = {bool: "bool", float: "float", str: "string"}
+_SETTLED: dict[frozenset[str], Callable[[Shape], pa.DataType | None]] = {
+    frozenset({"bool"}): lambda _: pa.bool_(),
+    frozenset({"float"}): lambda _: pa.float64(),
+    frozenset({"string"}): lambda _: pa.string(),
+    frozenset({"int"}): Shape.int_type,
+    frozenset({"int", "float"}): Shape.number_type,
+    frozenset({"list"}): Shape.list_type,
+    frozenset({"struct"}): Shape.struct_type,
+}
+"""By the kinds of value a column has. Any other mixture has no type."""
