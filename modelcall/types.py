@@ -132,6 +132,10 @@ class RowRef:
     """Opaque, the same on every resume; the stem of ``x-request-id``."""
 
 
+OutputFormat: TypeAlias = Literal["parquet", "jsonl", "same"]
+"""``same``: the format of each input file."""
+
+
 class Permit(Protocol):
     """One row's right to have a request in flight. Held when the scorer is called; given back by the caller."""
 
@@ -222,4 +226,4 @@ class RunListener(Protocol):
         """A file cannot be read or published; the others go on."""
 
     def client_event(self, name: str, facts: Mapping[str, Any]) -> None:
-        """The scorer's client retried, cooled down, lost or found its endpoint, moved its limit, …"""
+        """The scorer's client did something worth telling: a retry, a cool-down, an outage, a moved limit."""

@@ -1,0 +1,39 @@
+"""A file's work, as it travels to whatever process does it, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from modelcall.types import FileCounts
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """Score one input file and publish it."""
+
+    name: str
+    """Input name, relative to the input folder."""
+    path: str
+    fingerprint: str
+    """Size and etag as listed; the file must still have them when it is read."""
+    output: str
+    """Output name, relative to the output folder."""
+    row_limit: int | None = None
+    """Only the first rows (debug)."""
+    republish: bool = False
+    """A partial output of this run stands under the name and is replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """What came of a file: counts if it is published, else the reason."""
+
+    job: FileJob
+    counts: FileCounts | None = None
+    failures: Mapping[str, int] | None = None
+    """Failed rows by error type."""
+    failure: str | None = None

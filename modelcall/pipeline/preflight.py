@@ -1,0 +1,96 @@
+"""Preflight: a look at every file of a shard before anything is asked, so that what cannot work costs nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from modelcall.errors import ConfigError, FileFailure, Mistake
+from modelcall.formats.base import BadRow
+from modelcall.formats.detect import file_type
+from modelcall.formats.opening import open_source
+from modelcall.pipeline.columns import clash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import BinaryIO
+
+    from modelcall.formats.base import Source
+    from modelcall.fs.base import FileSystem
+    from modelcall.pipeline.columns import ResultPlan
+    from modelcall.state.listing import ListedFile
+
+LOOKED_AT = 1000
+"""So many files are opened and understood; of the others the first byte is read."""
+_SAMPLE_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the files hold."""
+
+    columns: tuple[str, ...]
+    """Input columns of all files looked at, in order of first appearance; of JSONL those of the first rows."""
+
+
+def look(fs: FileSystem, files: Sequence[ListedFile], plan: ResultPlan) -> Seen:
+    """Open the files and collect their columns. Blocking.
+
+    Raises:
+        ConfigError: Files that cannot be read, or that have a column the run would add: all of them at once.
+    """
+    mistakes: list[Mistake] = []
+    columns: dict[str, None] = {}
+    for number, file in enumerate(files):
+        try:
+            names = _columns(file, _opener(fs, file.path), deep=number < LOOKED_AT)
+        except FileFailure as failure:
+            mistakes.append(Mistake(failure.message, where="" if file.path in failure.message else file.path))
+        except OSError as error:
+            mistakes.append(Mistake(f"cannot be read: {error.strerror or error}", where=file.path))
+        else:
+            columns.update(dict.fromkeys(names))
+            if problem := clash(plan, names):
+                mistakes.append(Mistake(problem, where=file.path))
+    if mistakes:
+        raise ConfigError(
+            f"{len(mistakes)} input file(s) cannot be used", hint="Repair them or take them away.", mistakes=mistakes
+        )
+    return Seen(tuple(columns))
+
+
+def require_column(name: str, seen: Seen) -> None:
+    """Refuse an input in which no file has the column that holds the document.
+
+    Raises:
+        ConfigError: With the columns there are, and the nearest.
+    """
+    if not seen.columns or name in seen.columns:
+        return
+    near = get_close_matches(name, seen.columns, n=1)
+    raise ConfigError(
+        f"no input file has the column {name!r}; there are {', '.join(seen.columns[:20])}",
+        hint=f"Set data.input_key to the column that holds the document{f': {near[0]}?' if near else '.'}",
+    )
+
+
+def _opener(fs: FileSystem, path: str) -> Callable[[], BinaryIO]:
+    return lambda: fs.open(path)
+
+
+def _columns(file: ListedFile, opener: Callable[[], BinaryIO], *, deep: bool) -> list[str]:
+    if not deep:
+        with opener() as stream:
+            stream.read(1)
+        return []
+    source = open_source(opener, name=file.name)
+    try:
+        return source.column_names() if file_type(file.name).format == "parquet" else _sampled(source)
+    finally:
+        source.close()
+
+
+def _sampled(source: Source) -> list[str]:
+    rows = next(source.rows(None, chunk_rows=_SAMPLE_ROWS), [])
+    return list(dict.fromkeys(name for row in rows if not isinstance(row, BadRow) for name in row))

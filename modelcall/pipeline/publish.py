@@ -1,0 +1,221 @@
+"""Publishing: the input once more, untouched, beside the journal's outcomes, into a file that appears whole.
+
+In this order: all bytes are written under a temporary name; the input is seen to be unchanged and the lock to be ours;
+the commit gives the file its name; the manifest entry says what it is. The journal is retired by the caller after that.
+A crash anywhere repeats work and loses nothing: the same journal gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from modelcall.errors import FatalError, FileFailure
+from modelcall.formats.detect import file_type
+from modelcall.formats.results import results_batch
+from modelcall.pipeline.columns import clash
+from modelcall.pipeline.failed import FailedRows
+from modelcall.pipeline.settle import as_text, settle_columns
+from modelcall.pipeline.table import open_table
+from modelcall.state.manifest import Entry
+from modelcall.types import JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from modelcall.formats.base import Source, Writable
+    from modelcall.fs.base import FileSystem, Sink
+    from modelcall.pipeline.columns import ResultPlan
+    from modelcall.pipeline.input import InputFiles
+    from modelcall.pipeline.job import FileJob
+    from modelcall.state.journal import FileJournal
+    from modelcall.state.lock import Lock
+    from modelcall.state.manifest import Manifest
+    from modelcall.types import Columns, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a shard publishes, and what its manifest entries say of the run."""
+
+    fs: FileSystem
+    folder: str
+    state: str
+    """Folder of the side files."""
+    manifest: Manifest
+    lock: Lock
+    facts: Mapping[str, Any]
+    """``run``, ``run_number``, ``job_index``, ``world_size``."""
+    scratch: str
+    """Local folder for sorted runs of large journals."""
+
+    def path(self, output: str) -> str:
+        """Return the path of an output file."""
+        return f"{self.folder}/{output}"
+
+
+class Cancelled(Exception):  # noqa: N818  a signal, not an error
+    """Publishing was cut off because the run stops."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    rows: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+
+
+class Publisher:
+    """Publishes complete files. Blocking; several threads may publish at a time."""
+
+    def __init__(
+        self,
+        inputs: InputFiles,
+        destination: Destination,
+        plan: ResultPlan,
+        *,
+        output_columns: tuple[str, ...] | None = None,
+    ) -> None:
+        self._inputs = inputs
+        self._to = destination
+        self._plan = plan
+        self._output_columns = output_columns
+        self._cancelled = threading.Event()
+        self.added = frozenset(plan.names())
+
+    def cancel(self) -> None:
+        """Cut off what is being published; nothing of it remains."""
+        self._cancelled.set()
+
+    def publish(self, job: FileJob, journal: FileJournal, *, rows: int) -> Entry:
+        """Publish a file of ``rows`` rows, all of them recorded, and return its manifest entry.
+
+        Raises:
+            FatalError: The input changed, the journal is damaged, or another process owns the shard now.
+            FileFailure: The output's name is taken by a file that is not ours.
+        """
+        source = self._inputs.open(job)
+        path = self._to.path(job.output)
+        try:
+            with self._to.fs.sink(path, overwrite=job.republish) as sink, self._failed_rows(job) as failed:
+                hashed = _HashingSink(sink)
+                tally, details = self._write(job, source, journal, hashed, failed)
+                if tally.rows != rows:
+                    raise FatalError(f"{job.path}: has {tally.rows} rows now, had {rows} when it was scored")
+                self._inputs.check(job)
+                self._to.lock.check()
+                entry = self._entry(job, tally, hashed, details)
+                self._commit(sink, path, entry)
+        finally:
+            source.close()
+        self._to.manifest.put(entry)
+        return entry
+
+    def _failed_rows(self, job: FileJob) -> FailedRows:
+        return FailedRows(self._to.fs, f"{self._to.state}/failed/{job.output}.jsonl", file=job.name)
+
+    def _write(
+        self, job: FileJob, source: Source, journal: FileJournal, sink: Writable, failed: FailedRows
+    ) -> tuple[_Tally, dict[str, Any]]:
+        scorer_columns, texts = self._scorer_columns(journal)
+        added = self._plan.columns(scorer_columns)
+        table = open_table(
+            source,
+            sink,
+            target=file_type(job.output).format,
+            wanted=self._output_columns,
+            added=added,
+            row_limit=job.row_limit,
+            check=lambda names: _refuse(job.name, clash(self._plan, names)),
+        )
+        tally = _Tally()
+        outcomes = journal.outcomes(self._to.scratch)
+        for rows in table.rows:
+            if self._cancelled.is_set():
+                raise Cancelled
+            some = _take(outcomes, tally.rows, len(rows), journal)
+            failed.add(tally.rows, some)
+            tally.rows += len(some)
+            tally.failures.update(str(outcome.error_type) for outcome in some if outcome.error_type)
+            if texts:
+                some = [as_text(outcome, texts) for outcome in some]
+            table.writer.write(rows, results_batch(added, self._plan.values(some, scorer_columns)))
+        table.writer.close()
+        failed.commit()
+        details = {"columns": tuple(added), "json_text_columns": tuple(table.json_text_columns)}
+        return tally, details
+
+    def _scorer_columns(self, journal: FileJournal) -> tuple[Columns, list[str]]:
+        """Return the scorer's columns, and those whose values are to be written as JSON text."""
+        if self._plan.scorer is not None:
+            return self._plan.scorer, []
+        columns = settle_columns(outcome for _, outcome in journal.outcomes(self._to.scratch))
+        return columns, [name for name, kind in columns.items() if kind == JSON]
+
+    def _entry(self, job: FileJob, tally: _Tally, sink: _HashingSink, details: dict[str, Any]) -> Entry:
+        failed = sum(tally.failures.values())
+        return Entry(
+            epoch=self._to.lock.epoch,
+            file=job.name,
+            input=job.fingerprint,
+            input_path=job.path,
+            output=job.output,
+            size=sink.tell(),
+            sha256=sink.digest.hexdigest(),
+            rows=tally.rows,
+            scored=tally.rows - failed,
+            failed=failed,
+            failures=dict(sorted(tally.failures.items())),
+            row_limit=job.row_limit,
+            whole=job.row_limit is None or tally.rows < job.row_limit,
+            **details,
+            **self._to.facts,
+        )
+
+    def _commit(self, sink: Sink, path: str, entry: Entry) -> None:
+        """Give the file its name. A file that is there already must be the one we wrote before we were killed."""
+        try:
+            sink.commit()
+        except FileExistsError:
+            with self._to.fs.open(path) as stream:
+                same = hashlib.file_digest(stream, "sha256").hexdigest() == entry.sha256  # type: ignore[arg-type]
+            if not same:
+                raise FileFailure(
+                    f"{path}: a file of this name appeared that this run did not write",
+                    hint="Move it away and start again.",
+                ) from None
+
+
+class _HashingSink:
+    """A sink that knows the checksum of what went through it."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.digest = hashlib.sha256()
+
+    def write(self, data: bytes | memoryview) -> int:
+        self.digest.update(data)
+        return self._sink.write(data)
+
+    def tell(self) -> int:
+        return self._sink.tell()
+
+
+def _take(outcomes: Iterator[tuple[int, Outcome]], start: int, count: int, journal: FileJournal) -> list[Outcome]:
+    """Return the outcomes of the next rows; every one must be there."""
+    some = list(islice(outcomes, count))
+    if len(some) < count or some[0][0] != start or some[-1][0] != start + count - 1:
+        raise FatalError(
+            f"{journal.path}: recorded answers are missing or damaged on disk",
+            hint="Start again: what is whole is kept, the missing rows are asked again.",
+        )
+    return [outcome for _, outcome in some]
+
+
+def _refuse(file: str, problem: str | None) -> None:
+    if problem:
+        raise FileFailure(f"{file}: {problem}")

@@ -1,0 +1,206 @@
+"""The runner: jobs in, results out, under two nested semaphores.
+
+Level one covers *reading*: a file's permit is free again when its last row has been issued, so stragglers and
+publishing never hold the next file back. Level two is the request permit of each row (``window``). Files that are read
+but not finished are bounded by the rows that may be in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from modelcall.errors import FileFailure
+from modelcall.pipeline.file import OpenFile, ReadingPlan
+from modelcall.pipeline.job import FileResult
+from modelcall.pipeline.window import Window
+from modelcall.types import FileCounts
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from modelcall.pipeline.input import InputFiles
+    from modelcall.pipeline.job import FileJob
+    from modelcall.pipeline.publish import Publisher
+    from modelcall.state.journal import ShardJournal
+    from modelcall.types import RowScorer, RunListener
+
+FATAL_DRAIN_SECONDS = 5.0
+"""After a fatal error the rows in flight get this long: what they answer was paid for."""
+_PUBLISHERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSettings:
+    """What the task says about reading."""
+
+    max_concurrent_files: int
+    chunk_rows: int
+    stop_at_bad_row: bool = False
+    """Else it is kept, as a failed row."""
+    grace_seconds: float = 20.0
+
+
+_T = TypeVar("_T")
+_Item: TypeAlias = "FileResult | BaseException | None"
+
+
+class Runner:
+    """Scores and publishes files in one process and event loop."""
+
+    def __init__(
+        self,
+        scorer: RowScorer,
+        *,
+        inputs: InputFiles,
+        journal: ShardJournal,
+        publisher: Publisher,
+        listener: RunListener,
+        settings: RunnerSettings,
+    ) -> None:
+        self._scorer = scorer
+        self._inputs = inputs
+        self._journal = journal
+        self._publisher = publisher
+        self._listener = listener
+        self._settings = settings
+        self._threads = ThreadPoolExecutor(settings.max_concurrent_files + _PUBLISHERS, "modelcall-files")
+        self._reading = asyncio.Semaphore(settings.max_concurrent_files)
+        self._unfinished = asyncio.Semaphore(settings.max_concurrent_files + scorer.permits.ceiling)
+        self._publishing = asyncio.Semaphore(_PUBLISHERS)
+        self._results: asyncio.Queue[_Item] = asyncio.Queue()
+        self._readers: set[asyncio.Task[None]] = set()
+        self._publishers: set[asyncio.Task[None]] = set()
+        self._files: set[asyncio.Task[None]] = set()
+        self._window = Window(scorer, on_error=self._results.put_nowait)
+        self._reading_plan = ReadingPlan(
+            columns=None if scorer.reads is None else tuple(sorted(scorer.reads)),
+            added=publisher.added,
+            chunk_rows=settings.chunk_rows,
+            stop_at_bad_row=settings.stop_at_bad_row,
+        )
+
+    async def run(self, jobs: AsyncIterator[FileJob]) -> AsyncIterator[FileResult]:
+        """Yield the result of each file as it ends. After :meth:`stop` unfinished files have none.
+
+        Raises:
+            FatalError: Going on is pointless; what was answered is recorded.
+        """
+        self._journal.start(self._results.put_nowait)
+        feeder = asyncio.get_running_loop().create_task(self._feed(jobs))
+        feeder.add_done_callback(self._report)
+        self._readers.add(feeder)
+        try:
+            while isinstance(item := await self._results.get(), FileResult):
+                yield item
+        except BaseException:
+            await self._end(0)
+            raise
+        await self._end(FATAL_DRAIN_SECONDS if item else self._settings.grace_seconds)
+        while not self._results.empty():
+            late = self._results.get_nowait()
+            if isinstance(late, FileResult):
+                yield late
+            item = item or late
+        if isinstance(item, BaseException):
+            raise item
+
+    def stop(self) -> None:
+        """Issue no more rows; let those in flight end within the grace period."""
+        self._results.put_nowait(None)
+
+    async def _feed(self, jobs: AsyncIterator[FileJob]) -> None:
+        loop = asyncio.get_running_loop()
+        async for job in jobs:
+            await self._unfinished.acquire()
+            await self._reading.acquire()
+            task = loop.create_task(self._file(job))
+            self._files.add(task)
+            task.add_done_callback(self._file_ended)
+        while self._files:
+            await asyncio.wait(self._files)
+        self._results.put_nowait(None)
+
+    def _file_ended(self, task: asyncio.Task[None]) -> None:
+        self._files.discard(task)
+        self._unfinished.release()
+        self._report(task)
+
+    def _report(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._results.put_nowait(error)
+
+    async def _file(self, job: FileJob) -> None:
+        """Bring one file from its opening to its publication."""
+        try:
+            file = await self._read(job)
+            await file.complete()
+            result = await self._publish(file)
+        except FileFailure as failure:
+            result = FileResult(job, failure=failure.message)
+            self._listener.file_failed(job.name, failure.message)
+        self._results.put_nowait(result)
+
+    async def _read(self, job: FileJob) -> OpenFile:
+        """Open a file and issue its rows; the file permit is held meanwhile."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  we are in one; for the type checker
+        self._readers.add(task)
+        try:
+            journal = await self._blocking(partial(self._journal.open, job.name, fingerprint=job.fingerprint))
+            source = await self._blocking(partial(self._inputs.open, job))
+            try:
+                file = OpenFile(job, source, journal, self._listener)
+                self._listener.file_started(job.name, recorded=journal.recorded.count)
+                await file.read(self._window, self._threads, self._reading_plan)
+            finally:
+                source.close()
+        finally:
+            self._readers.discard(task)
+            self._reading.release()
+        return file
+
+    async def _publish(self, file: OpenFile) -> FileResult:
+        """Publish a complete file and retire its journal."""
+        await self._journal.flush()
+        async with self._publishing:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101  as above
+            self._publishers.add(task)
+            try:
+                entry = await self._blocking(partial(self._publisher.publish, file.job, file.journal, rows=file.rows))
+                self._journal.close_file(file.job.name)
+                if entry.whole:
+                    await self._blocking(file.journal.retire)
+            finally:
+                self._publishers.discard(task)
+        counts = FileCounts(total=entry.rows, scored=entry.scored, failed=entry.failed)
+        self._listener.file_done(file.job.name, counts)
+        return FileResult(file.job, counts, failures=entry.failures)
+
+    async def _blocking(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    async def _end(self, grace: float) -> None:
+        """Stop reading, let rows in flight end and complete files be published, then cut off what is left."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace
+        await _cancel(self._readers)
+        await self._window.drain(grace)
+        await asyncio.sleep(0)  # files whose last row ended just now begin to publish
+        if self._publishers and loop.time() < deadline:
+            await asyncio.wait(self._publishers, timeout=deadline - loop.time())
+        self._publisher.cancel()
+        await _cancel(self._files)
+        await self._journal.close()
+        self._threads.shutdown()
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    left = list(tasks)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

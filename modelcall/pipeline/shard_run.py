@@ -1,0 +1,208 @@
+"""One shard's pass of a run: from its lock to the mark that says it went through all its files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelcall.pipeline.input import InputFiles
+from modelcall.pipeline.job import FileJob
+from modelcall.pipeline.publish import Destination, Publisher
+from modelcall.pipeline.runner import Runner
+from modelcall.state.journal import ShardJournal
+from modelcall.state.lock import BEAT_SECONDS, acquire
+from modelcall.state.run import note_runs
+from modelcall.state.shard import Progress, delete_finished, progress, shard_files
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from modelcall.pipeline.columns import ResultPlan
+    from modelcall.pipeline.job import FileResult
+    from modelcall.pipeline.runner import RunnerSettings
+    from modelcall.state.listing import ListedFile
+    from modelcall.state.lock import Lock
+    from modelcall.state.run import RunRecord, RunStore, ShardKey
+    from modelcall.state.shard import OutputFolder
+    from modelcall.types import RowScorer, RunListener
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Debug limits; None: no limit."""
+
+    files: int | None = None
+    rows: int | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether anything is left out."""
+        return self.files is not None or self.rows is not None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a pass brought out, files of earlier starts included."""
+
+    files: int = 0
+    rows: int = 0
+    scored: int = 0
+    failed: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    broken_files: dict[str, str] = field(default_factory=dict)
+    """Files that failed, with the reason."""
+    unfinished: int = 0
+    """Files left for the next start."""
+
+    def add(self, rows: int, failed: int, failures: Mapping[str, int]) -> None:
+        """Count a published file."""
+        self.files += 1
+        self.rows += rows
+        self.scored += rows - failed
+        self.failed += failed
+        self.failures.update(failures)
+
+
+class ShardRun:
+    """A shard's pass. Used once: ``async with run.lock(): …`` around what needs ownership."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        chain: Sequence[RunRecord],
+        shard: ShardKey,
+        to: OutputFolder,
+        *,
+        stat_folder: str,
+        limits: Limits,
+    ) -> None:
+        self._store = store
+        self._chain = chain
+        self.record = chain[0]
+        self.shard = shard
+        self.to = to
+        self.work_folder = f"{stat_folder}/{self.record.run}-{shard}"
+        self._limits = limits
+        self._lock: Lock | None = None
+        self.tally = Tally()
+
+    def files(self) -> list[ListedFile]:
+        """The files of this shard, as far as the debug limits let it go."""
+        return shard_files(self.record, self.shard.job_index)[: self._limits.files]
+
+    @asynccontextmanager
+    async def owned(self, *, delete_existing: bool) -> AsyncIterator[None]:
+        """Hold the shard's lock, joined to the run; the heartbeat goes on meanwhile.
+
+        Raises:
+            ConfigError: A living process holds it.
+        """
+        self._lock = await asyncio.to_thread(self._acquire)
+        beat = asyncio.get_running_loop().create_task(_beat(self._lock))
+        try:
+            await asyncio.to_thread(self._join, delete_existing=delete_existing)
+            yield
+        finally:
+            beat.cancel()
+            with suppress(asyncio.CancelledError):
+                await beat
+            await asyncio.to_thread(self._lock.release)
+
+    def _acquire(self) -> Lock:
+        facts = {"run": self.record.run, "world_size": self.record.world_size, "shard": str(self.shard)}
+        return acquire(self.to.fs, f"{self.to.state}/locks/{self.shard}", facts=facts)
+
+    def _join(self, *, delete_existing: bool) -> None:
+        """Take part in the run; the first time, remove what an earlier run left here if the task says so."""
+        Path(self.work_folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._store.has_joined(self.record, self.shard):
+            return
+        if delete_existing and self.record.extends is None:
+            names = [self.record.output_of(file) for file in shard_files(self.record, self.shard.job_index)]
+            delete_finished(self.to, names, run=self.record.run)
+        note_runs(self.to.fs, self.to.state, self._chain)
+        self._store.join(self.record, self.shard)
+
+    def progress(self) -> Progress:
+        """Tell what is left to do, and count what is done. Blocking."""
+        left = progress(
+            self.to,
+            self.files(),
+            self.record.output_of,
+            runs={record.run for record in self._chain},
+            row_limit=self._limits.rows,
+        )
+        for entry in left.done:
+            self.tally.add(entry.rows, entry.failed, entry.failures)
+        return left
+
+    def jobs(self, left: Progress) -> list[FileJob]:
+        """Return the jobs for what is left to do."""
+        return [
+            FileJob(
+                name=file.name,
+                path=file.path,
+                fingerprint=file.fingerprint,
+                output=self.record.output_of(file),
+                row_limit=self._limits.rows,
+                republish=file.name in left.republish,
+            )
+            for file in left.todo
+        ]
+
+    def runner(
+        self,
+        scorer: RowScorer,
+        plan: ResultPlan,
+        *,
+        output_columns: tuple[str, ...] | None,
+        listener: RunListener,
+        settings: RunnerSettings,
+    ) -> Runner:
+        """Build what scores and publishes this shard's files; the lock must be held. Blocking."""
+        assert self._lock is not None, "the shard is not owned"  # noqa: S101  a mistake of the caller
+        journal = ShardJournal(f"{self.work_folder}/journal", epoch=self._lock.epoch, identity=self.record.run)
+        journal.prepare()
+        inputs = InputFiles(self.to.fs)
+        destination = Destination(
+            fs=self.to.fs,
+            folder=self.to.folder,
+            state=self.to.state,
+            manifest=self.to.manifest,
+            lock=self._lock,
+            facts={
+                "run": self.record.run,
+                "run_number": self.record.number,
+                "job_index": self.shard.job_index,
+                "world_size": self.record.world_size,
+            },
+            scratch=self.work_folder,
+        )
+        publisher = Publisher(inputs, destination, plan, output_columns=output_columns)
+        return Runner(scorer, inputs=inputs, journal=journal, publisher=publisher, listener=listener, settings=settings)
+
+    async def work(self, results: AsyncIterator[FileResult], left: Progress) -> None:
+        """Take in the results of the jobs."""
+        self.tally.unfinished = len(left.todo)
+        async for result in results:
+            self.tally.unfinished -= 1
+            if result.counts is not None:
+                self.tally.add(result.counts.total, result.counts.failed, result.failures or {})
+            else:
+                self.tally.broken_files[result.job.name] = result.failure or "unknown"
+
+    def mark_done(self) -> None:
+        """Note that the shard went through all its files, unless limits left something out. Blocking."""
+        if not self._limits.partial:
+            facts = {"files": self.tally.files, "rows": self.tally.rows, "failed": self.tally.failed}
+            self._store.mark_done(self.record, self.shard, facts)
+
+
+async def _beat(lock: Lock) -> None:
+    while True:
+        await asyncio.sleep(BEAT_SECONDS)
+        await asyncio.to_thread(lock.beat)

@@ -1,0 +1,64 @@
+"""The sliding window: rows in flight over all files of a process, none waiting for another's end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from modelcall.errors import FatalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelcall.types import Outcome, Permit, Row, RowRef, RowScorer
+
+SPARE_ROWS = 64
+
+
+class Window:
+    """Issues rows to a scorer, never more than its permits allow, and hands each outcome to who issued the row.
+
+    A row that waits between attempts holds no permit; about as many may wait as may be in flight, so that the tasks
+    alive are bounded whatever the endpoint does. ``on_error`` is called with what ends the run.
+    """
+
+    def __init__(self, scorer: RowScorer, *, on_error: Callable[[BaseException], None]) -> None:
+        self._scorer = scorer
+        self._on_error = on_error
+        self._room = asyncio.Semaphore(2 * scorer.permits.ceiling + SPARE_ROWS)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def issue(self, row: Row, ref: RowRef, done: Callable[[RowRef, Outcome], None]) -> None:
+        """Wait for a permit, then send the row on its way; ``done`` is called with its outcome."""
+        await self._room.acquire()
+        try:
+            permit = await self._scorer.permits.take()
+        except BaseException:
+            self._room.release()
+            raise
+        task = asyncio.get_running_loop().create_task(self._score(row, ref, permit, done))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def _score(self, row: Row, ref: RowRef, permit: Permit, done: Callable[[RowRef, Outcome], None]) -> None:
+        try:
+            done(ref, await self._scorer.score(row, ref, permit))
+        except FatalError as error:
+            self._on_error(error)
+        finally:
+            permit.release()
+            self._room.release()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_error(error)
+
+    async def drain(self, seconds: float) -> None:
+        """Let the rows in flight end; after ``seconds`` cut off those that have not."""
+        if self._tasks and seconds > 0:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)

@@ -1,0 +1,80 @@
+"""The manifest: one small file for each published output file. Its presence is the commit mark."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from modelcall.state import records
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from modelcall.fs.base import FileSystem
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What was published, of what."""
+
+    run: str
+    run_number: int
+    job_index: int
+    world_size: int
+    epoch: int
+    """The owner that published: the fencing token of its lock."""
+    file: str
+    """Input name, relative to the input folder."""
+    input: str
+    """Fingerprint of the input file."""
+    input_path: str
+    output: str
+    """Output name, relative to the output folder."""
+    size: int
+    """Bytes of the output file."""
+    sha256: str
+    rows: int
+    scored: int
+    failed: int
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Failed rows by ``api_error_type``."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns that were added."""
+    json_text_columns: tuple[str, ...] = ()
+    """Input columns that settled on no type and became JSON text."""
+    row_limit: int | None = None
+    """Only the first rows were taken (debug); the file is partial."""
+    whole: bool = True
+    """All rows of the input are there."""
+    blank_lines: int = 0
+
+
+class Manifest:
+    """The entries beside one output."""
+
+    def __init__(self, fs: FileSystem, folder: str) -> None:
+        self._fs = fs
+        self._folder = folder
+
+    def _path(self, output: str) -> str:
+        return f"{self._folder}/manifest/{output}.json"
+
+    def get(self, output: str) -> Entry | None:
+        """Return the entry of an output file, or None."""
+        record = records.load(self._fs, self._path(output))
+        return None if record is None else _entry(record)
+
+    def put(self, entry: Entry) -> None:
+        """Commit: what the entry tells is published from now on."""
+        self._fs.replace(self._path(entry.output), records.dump(asdict(entry)))
+
+    def remove(self, output: str) -> None:
+        """Remove an entry; no error if there is none."""
+        if self._fs.exists(self._path(output)):
+            self._fs.remove(self._path(output))
+
+
+def _entry(record: dict[str, Any]) -> Entry:
+    record["columns"] = tuple(record["columns"])
+    record["json_text_columns"] = tuple(record["json_text_columns"])
+    return Entry(**record)

@@ -1,0 +1,57 @@
+"""Order journal records by row index in bounded memory: an external merge sort.
+
+Answers come nearly in order, so a large file makes few sorted runs; a small one never touches the disk.
+"""
+
+from __future__ import annotations
+
+import heapq
+from contextlib import ExitStack
+from itertools import chain, groupby, islice
+from operator import itemgetter
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, BinaryIO
+
+from modelcall.state.frames import Damage, frame, read_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MEMORY_BYTES = 32 << 20
+"""How much of the records is held in memory at a time."""
+
+_by_row = itemgetter(0)
+
+
+def in_order(records: Iterable[tuple[int, bytes]], spill_folder: str) -> Iterator[tuple[int, bytes]]:
+    """Yield records by row index, of equal ones the first. Sorted runs are spilled into ``spill_folder``."""
+    with ExitStack() as stack:
+        source = iter(records)
+        runs: list[Iterable[tuple[int, bytes]]] = []
+        while chunk := _take(source):
+            chunk.sort(key=_by_row)  # stable: of equal rows the first recorded stays first
+            following = next(source, None)
+            if following is None:
+                runs.append(chunk)
+                break
+            source = chain((following,), source)
+            runs.append(_spill(chunk, stack.enter_context(TemporaryFile(dir=spill_folder))))
+        for _, same in groupby(heapq.merge(*runs, key=_by_row), key=_by_row):
+            yield next(same)
+
+
+def _take(records: Iterator[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Return the next records, up to the memory bound."""
+    chunk: list[tuple[int, bytes]] = []
+    size = 0
+    while size < MEMORY_BYTES and (some := list(islice(records, 1000))):
+        chunk += some
+        size += sum(len(payload) + 100 for _, payload in some)
+    return chunk
+
+
+def _spill(chunk: list[tuple[int, bytes]], stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    stream.writelines(frame(row, payload) for row, payload in chunk)
+    size = stream.tell()
+    stream.seek(0)
+    return read_frames(stream, size=size, damage=Damage())

@@ -1,0 +1,160 @@
+"""What a start means: a new run, a part in one, its continuation, or an extension. The same for all shards."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from modelcall import __version__
+from modelcall.errors import ConfigError
+from modelcall.state.run import RunRecord, RunStore, ShardKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from modelcall.state.listing import ListedFile, Listing
+    from modelcall.types import OutputFormat
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """How a shard was started."""
+
+    fresh: bool
+    """``--fresh`` on the command line."""
+    resume: bool
+    """``options.resume`` of the task."""
+    dated: bool
+    """The output folder holds ``{timestamp}``."""
+    job_index: int
+    world_size: int
+    num_runs: int
+    identity: Mapping[str, str]
+    input: str
+    output_format: OutputFormat
+    output_file: str | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The run a shard works on."""
+
+    record: RunRecord
+    how: Literal["new", "joined", "continued", "extended"]
+    waiting: tuple[str, ...] = ()
+    """Input files that came after the listing; they wait for the next run."""
+
+
+def begin(
+    store: RunStore,
+    request: StartRequest,
+    *,
+    list_input: Callable[[], Listing],
+    before_create: Callable[[RunRecord], None],
+) -> Start:
+    """Decide which run this start belongs to; store a new one if that is what it means.
+
+    ``before_create`` refuses (ConfigError) before anything is written.
+
+    Raises:
+        ConfigError: The input, the task or the world size is not that of the run to go on with.
+    """
+    while True:
+        newest = store.newest()
+        if newest is not None and not _starts_over(store, newest, request):
+            start = _go_on(store, newest, request, list_input())
+        else:
+            number = newest.number + 1 if newest else 1
+            start = Start(_record(request, list_input(), number=number), "new")
+        if start.how in {"continued", "joined"}:
+            return start
+        before_create(start.record)
+        if store.create(start.record):
+            return start
+        # another shard was first: look again, and join it
+
+
+def _starts_over(store: RunStore, newest: RunRecord, request: StartRequest) -> bool:
+    if request.fresh:
+        joined = any(
+            store.has_joined(newest, ShardKey(run_index, request.job_index))
+            for run_index in range(1, newest.num_runs + 1)
+        )
+        return joined or not newest.fresh or store.is_finished(newest)
+    return not request.resume and store.is_finished(newest)
+
+
+def _go_on(store: RunStore, newest: RunRecord, request: StartRequest, listing: Listing) -> Start:
+    _check_identity(newest, request)
+    chain = store.chain(newest)
+    known = {file.name: file for record in chain for file in record.files}
+    _check_input(known, listing)
+    new = tuple(file for file in listing.files if file.name not in known)
+    finished = store.is_finished(newest)
+    if new and finished and not request.dated:
+        record = _record(request, listing, number=newest.number + 1, files=new, extends=newest.number)
+        return Start(record, "extended")
+    _check_world_size(newest, request)
+    joined = store.has_joined(newest, ShardKey(1, request.job_index))
+    return Start(newest, "continued" if joined else "joined", waiting=tuple(file.name for file in new))
+
+
+def _check_identity(record: RunRecord, request: StartRequest) -> None:
+    changed = sorted(
+        name
+        for name in record.identity.keys() | request.identity.keys()
+        if record.identity.get(name) != request.identity.get(name)
+    )
+    if changed:
+        raise ConfigError(
+            f"the run that began at {record.created} was made with another {', '.join(changed)}",
+            hint="Undo the change to go on with that run, or start over with --fresh.",
+        )
+
+
+def _check_world_size(record: RunRecord, request: StartRequest) -> None:
+    if (record.world_size, record.num_runs) != (request.world_size, request.num_runs):
+        raise ConfigError(
+            f"the run that began at {record.created} has world_size {record.world_size} and num_runs {record.num_runs},"
+            f" this start {request.world_size} and {request.num_runs}",
+            hint="Use the same numbers to go on with that run, or start over with --fresh.",
+        )
+
+
+def _check_input(known: Mapping[str, ListedFile], listing: Listing) -> None:
+    now = {file.name: file for file in listing.files}
+    changed = [name for name, file in known.items() if name in now and now[name].fingerprint != file.fingerprint]
+    if changed:
+        raise ConfigError(
+            f"{len(changed)} input file(s) changed since the run began: {', '.join(sorted(changed)[:5])}",
+            hint="Restore them, or start over with --fresh.",
+        )
+
+
+def _record(
+    request: StartRequest,
+    listing: Listing,
+    *,
+    number: int,
+    files: tuple[ListedFile, ...] | None = None,
+    extends: int | None = None,
+) -> RunRecord:
+    return RunRecord(
+        run=secrets.token_hex(8),
+        number=number,
+        timestamp=request.now.strftime("%Y%m%d_%H%M%S"),
+        created=request.now.strftime("%Y-%m-%d %H:%M:%S"),
+        fresh=request.fresh,
+        world_size=request.world_size,
+        num_runs=request.num_runs,
+        identity=dict(request.identity),
+        input=request.input,
+        files=listing.files if files is None else files,
+        output_format=request.output_format,
+        output_file=request.output_file,
+        extends=extends,
+        version=__version__,
+    )
