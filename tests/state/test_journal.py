@@ -1,0 +1,152 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelcall.errors import FatalError
+from modelcall.state import outcomes
+from modelcall.state.journal import RowSet, ShardJournal, file_key
+from modelcall.types import ErrorType, Outcome, Usage
+
+SCORED = Outcome(
+    values={"score": 4, "tags": ["ü", "b"]},
+    raw='{"score": 4}',
+    attempts=2,
+    model="m",
+    finish_reason="stop",
+    usage=Usage(9, 4, None, 0),
+)
+FAILED = Outcome(error_type=ErrorType.CUT, fail_reason="cut at 512 tokens", raw="{", attempts=4)
+
+
+def ignore(_: BaseException) -> None:
+    raise AssertionError
+
+
+async def write(folder: Path, epoch: int, rows: dict[int, Outcome], file: str = "a.jsonl") -> None:
+    shard = ShardJournal(str(folder), epoch=epoch, identity="run")
+    shard.prepare()
+    journal = shard.open(file, fingerprint="1-x")
+    for row, outcome in rows.items():
+        journal.record(row, outcome)
+    await shard.close()
+
+
+def reopen(folder: Path, epoch: int, fingerprint: str = "1-x") -> dict[int, Outcome]:
+    shard = ShardJournal(str(folder), epoch=epoch, identity="run")
+    shard.prepare()
+    journal = shard.open("a.jsonl", fingerprint=fingerprint)
+    read = dict(journal.outcomes(str(folder)))
+    assert journal.recorded.count == len(read)
+    assert all(row in journal.recorded for row in read)
+    return read
+
+
+@pytest.mark.parametrize("outcome", [SCORED, FAILED, Outcome(), Outcome(values={}, attempts=0)])
+def test_an_outcome_survives_its_encoding(outcome: Outcome) -> None:
+    assert outcomes.decode(outcomes.encode(outcome)) == outcome
+
+
+@given(st.lists(st.integers(0, 3000)))
+def test_a_row_set_is_a_set(rows: list[int]) -> None:
+    ours = RowSet()
+    seen: set[int] = set()
+    for row in rows:
+        assert ours.add(row) is (row not in seen)
+        seen.add(row)
+    assert ours.count == len(seen)
+    assert [row for row in range(3010) if row in ours] == sorted(seen)
+
+
+async def test_the_next_owner_reads_what_the_last_one_wrote(tmp_path: Path) -> None:
+    await write(tmp_path, 1, {5: SCORED, 2: FAILED})
+    await write(tmp_path, 2, {3: SCORED})
+    assert list(reopen(tmp_path, 3).items()) == [(2, FAILED), (3, SCORED), (5, SCORED)]
+
+
+async def test_the_first_recorded_outcome_of_a_row_counts(tmp_path: Path) -> None:
+    await write(tmp_path, 1, {5: SCORED})
+    await write(tmp_path, 2, {5: FAILED})
+    assert reopen(tmp_path, 3) == {5: SCORED}
+
+
+async def test_a_process_that_was_replaced_can_write_and_harms_nobody(tmp_path: Path) -> None:
+    await write(tmp_path, 1, {1: SCORED})
+    successor = ShardJournal(str(tmp_path), epoch=2, identity="run")
+    successor.prepare()
+    zombie = Path(tmp_path, f"{file_key('a.jsonl')}.000001.log")
+    zombie.write_bytes(zombie.read_bytes() * 2 + b"late")
+    journal = successor.open("a.jsonl", fingerprint="1-x")
+    assert dict(journal.outcomes(str(tmp_path))) == {1: SCORED}
+    assert not journal.damage.torn_tail
+
+
+async def test_every_cut_of_the_file_gives_the_rows_before_it(tmp_path: Path) -> None:
+    rows = dict.fromkeys(range(4), SCORED)
+    await write(tmp_path, 1, rows)
+    path = tmp_path / f"{file_key('a.jsonl')}.000001.log"
+    whole = path.read_bytes()
+    counts = []
+    for cut in range(len(whole) + 1):
+        path.write_bytes(whole[:cut])
+        counts.append(len(reopen(tmp_path, 2)))
+    assert counts == sorted(counts)
+    assert counts[0] == 0
+    assert counts[-1] == 4
+
+
+async def test_a_journal_of_another_input_is_refused(tmp_path: Path) -> None:
+    await write(tmp_path, 1, {1: SCORED})
+    with pytest.raises(FatalError, match="another input or run"):
+        reopen(tmp_path, 2, fingerprint="2-y")
+
+
+async def test_a_damaged_header_is_refused_not_believed(tmp_path: Path) -> None:
+    await write(tmp_path, 1, {1: SCORED})
+    path = tmp_path / f"{file_key('a.jsonl')}.000001.log"
+    data = bytearray(path.read_bytes())
+    data[12] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(FatalError, match="damaged at its start"):
+        reopen(tmp_path, 2)
+
+
+async def test_a_disk_that_refuses_is_fatal_and_asked_only_once(tmp_path: Path) -> None:
+    shard = ShardJournal(str(tmp_path / "journal"), epoch=1, identity="run")
+    shard.prepare()
+    journal = shard.open("a.jsonl", fingerprint="1-x")
+    journal.record(0, SCORED)
+    (tmp_path / "journal").rename(tmp_path / "gone")
+    with pytest.raises(FatalError, match="cannot be written"):
+        await shard.flush()
+    (tmp_path / "gone").rename(tmp_path / "journal")
+    with pytest.raises(FatalError, match="cannot be written"):
+        await shard.close()
+
+
+async def test_retiring_removes_all_owners_journals(tmp_path: Path) -> None:
+    await write(tmp_path, 1, {1: SCORED})
+    shard = ShardJournal(str(tmp_path), epoch=2, identity="run")
+    shard.prepare()
+    journal = shard.open("a.jsonl", fingerprint="1-x")
+    journal.record(2, SCORED)
+    await shard.flush()
+    shard.close_file("a.jsonl")
+    journal.retire()
+    await shard.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_recorded_outcomes_are_written_in_the_background(tmp_path: Path) -> None:
+    shard = ShardJournal(str(tmp_path), epoch=1, identity="run")
+    shard.prepare()
+    journal = shard.open("a.jsonl", fingerprint="1-x")
+    shard.start(ignore)
+    journal.record(0, SCORED)
+    async with asyncio.timeout(5):
+        while not Path(journal.path).exists():
+            await asyncio.sleep(0.01)
+    await shard.close()
+    assert reopen(tmp_path, 2) == {0: SCORED}
