@@ -1,0 +1,41 @@
+"""What a run writes down about its configuration: everything that was in force, and no credential."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from modelcall.config.endpoint import Endpoint
+    from modelcall.config.loading import LoadedTask
+    from modelcall.config.model import ModelConfig
+
+_HIDDEN: Final = "***"
+
+
+def resolved_config(loaded: LoadedTask) -> dict[str, Any]:
+    """Return the configuration in force as plain JSON values; header values are masked."""
+    return {
+        "task": loaded.task.model_dump(mode="json", exclude={"model", "prompt"}),
+        "scorer": loaded.scorer,
+        "prompt_format_key": loaded.format_key,
+        "model": loaded.model and _model(loaded.model),
+        "prompt": loaded.prompt and loaded.prompt.model_dump(mode="json"),
+        "endpoint": loaded.endpoint and _endpoint(loaded.endpoint),
+        "paths": {"input": loaded.paths.input, "output": loaded.paths.output, "stat": loaded.paths.stat},
+        "files": dict(loaded.files),
+        "overrides": list(loaded.overrides),
+    }
+
+
+def _model(model: ModelConfig) -> dict[str, Any]:
+    return {**model.model_dump(mode="json"), "headers": dict.fromkeys(model.headers, _HIDDEN)}
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "base_urls": list(endpoint.base_urls),
+        "url_source": endpoint.url_source,
+        "key_source": endpoint.key_source,
+        "hosts_file": endpoint.hosts_file,
+        "is_embedded": endpoint.is_embedded,
+    }

@@ -1,0 +1,71 @@
+"""What this version does not support. The one list of it: a version that learns something deletes its line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from modelcall.config.document import Document, KeyPath
+    from modelcall.errors import Mistake
+
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """A value that this version refuses rather than ignores."""
+
+    key: str
+    is_used: Callable[[object], bool]
+    what: str
+    instead: str
+
+
+def is_remote(value: object) -> bool:
+    """Whether a text is a URL of a store other than the local disk."""
+    found = _SCHEME.match(value) if isinstance(value, str) else None
+    return found is not None and found[1].lower() != "file"
+
+
+def _other_than(*known: object) -> Callable[[object], bool]:
+    return lambda value: value is not None and value not in known
+
+
+REMOTE: Final = "storage other than the local disk"
+_COPY: Final = "use a local path"
+_PATHS: Final = ("data.input_folder", "data.output_folder", "data.stat_folder", "data.root")
+
+UNSUPPORTED: Final = (
+    *(Unsupported(key, is_remote, REMOTE, _COPY) for key in _PATHS),
+    Unsupported("data.fs", _other_than("local"), REMOTE, "write local, or leave it out"),
+    Unsupported("data.unify_schema", bool, "data.unify_schema: true", "leave it out"),
+    Unsupported("preprocess.enabled", bool, "preprocessing", "preprocess first, then set preprocess.enabled: false"),
+    Unsupported("concurrency.num_workers", _other_than(1), "several worker processes", "write 1, or use job_index"),
+    Unsupported("distributed.engine", _other_than("local", "inline"), "other engines", "write local"),
+    Unsupported("distributed.shard_by", _other_than("bytes"), "other ways to share files", "write bytes"),
+    Unsupported("options.on_error", _other_than("keep"), "options.on_error other than keep", "write keep"),
+)
+
+
+def unsupported_mistakes(document: Document) -> Iterator[Mistake]:
+    """Yield a mistake for every value of a task that this version cannot honour."""
+    for entry in UNSUPPORTED:
+        path = tuple(entry.key.split("."))
+        if path in document.places and entry.is_used(_value(document, path)):
+            yield document.mistake(path, refusal(entry.what, entry.instead))
+
+
+def refusal(what: str, instead: str) -> str:
+    """The sentence for something this version lacks."""
+    return f"this version does not support {what}; {instead}"
+
+
+def _value(document: Document, path: KeyPath) -> object:
+    value: object = document.data
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
