@@ -3,13 +3,27 @@
 Paths are strings the store understands: absolute local paths, or URLs. All calls block; callers on an event loop
 run them in threads. Storage errors leave as :class:`~modelcall.errors.ModelCallError` or as ``OSError`` of the fitting
 kind (``FileNotFoundError``, ``PermissionError``, ``FileExistsError``).
+
+A store of one's own is a subclass with five methods::
+
+    class MyFileSystem(FileSystem):
+        def open(self, path, mode="rb"): ...
+        def exists(self, path): ...
+        def listdir(self, path): ...
+        def makedirs(self, path): ...
+        def remove(self, path): ...
+
+The other methods then work through these, each with what it cannot promise in its docstring; overriding them, and
+``capabilities``, makes the store first-class. :class:`modelcall.fs.contract.FileSystemContract` tests either.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
+
+from modelcall.fs.spooled import SpooledSink, sampled_etag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +70,7 @@ class Sink(Protocol):
     def abort(self) -> None:
         """Leave no trace. Without effect after :meth:`commit`."""
 
-    def __enter__(self) -> Sink: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
 
@@ -68,7 +82,12 @@ class FileSystem(ABC):
 
     @abstractmethod
     def open(self, path: str, mode: str = "rb") -> BinaryIO:
-        """Open for seekable reading (``rb``) or writing (``wb``)."""
+        """Open for seekable reading (``rb``) or writing (``wb``).
+
+        Raises:
+            FileNotFoundError: Nothing there to read.
+            IsADirectoryError: A folder; ``FileNotFoundError`` will do.
+        """
 
     @abstractmethod
     def exists(self, path: str) -> bool:
@@ -84,31 +103,63 @@ class FileSystem(ABC):
 
     @abstractmethod
     def remove(self, path: str) -> None:
-        """Remove a file."""
-
-    @abstractmethod
-    def stat(self, path: str) -> FileStat:
-        """Size and etag of a file.
+        """Remove a file.
 
         Raises:
             FileNotFoundError: No such file.
         """
 
-    @abstractmethod
+    def stat(self, path: str) -> FileStat:
+        """Size and etag of a file.
+
+        By default the file is opened, and the etag made of its size, its first and its last 64 KiB: changes of equal
+        size in between go unnoticed.
+
+        Raises:
+            FileNotFoundError: No such file.
+            IsADirectoryError: A folder; where folders are no things of their own, ``FileNotFoundError``.
+        """
+        with self.open(path) as stream:
+            size, etag = sampled_etag(stream)
+        return FileStat(path, size, etag)
+
     def walk(self, folder: str) -> Iterator[FileStat]:
         """All files below a folder, any order. Names that begin with a dot or underscore are skipped, folders too."""
+        for name in sorted(self.listdir(folder)):
+            path = f"{folder.rstrip('/')}/{name.rstrip('/')}"
+            if name.startswith((".", "_")):
+                continue
+            if name.endswith("/"):
+                yield from self.walk(path)
+            else:
+                yield self.stat(path)
 
-    @abstractmethod
     def sink(self, path: str, *, overwrite: bool = False) -> Sink:
-        """Begin a file that appears under its name only at ``commit``."""
+        """Begin a file that appears under its name only at ``commit``; its folder is made if need be.
 
-    @abstractmethod
+        By default the bytes wait on the local disk and are copied at ``commit``: not atomic, readers may see a part,
+        and of two writers the second may win.
+        """
+        return SpooledSink(self, path, overwrite=overwrite)
+
     def put_if_absent(self, path: str, data: bytes) -> bool:
-        """Write a small file whole if the name is free; False if somebody was first."""
+        """Write a small file whole if the name is free; False if somebody was first. Its folder is made if need be.
 
-    @abstractmethod
+        By default looks, then writes: of two writers at the same time both may believe that they were first.
+        """
+        if self.exists(path):
+            return False
+        self.replace(path, data)
+        return True
+
     def replace(self, path: str, data: bytes) -> None:
-        """Write a small file whole, in place of what is there."""
+        """Write a small file whole, in place of what is there; its folder is made if need be.
+
+        By default not atomic.
+        """
+        with self.sink(path, overwrite=True) as sink:
+            sink.write(data)
+            sink.commit()
 
     def read_bytes(self, path: str) -> bytes:
         """Return a small file's content.

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+from modelcall.fs.base import FileSystem
+from modelcall.fs.contract import FileSystemContract
+from modelcall.fs.local import LocalFileSystem
+
+
+class _FiveMethods(FileSystem):
+    """The least an author writes."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def open(self, path: str, mode: str = "rb") -> BinaryIO:
+        if mode == "wb":
+            return _Upload(self.files, path)
+        if path not in self.files:
+            raise FileNotFoundError(path)
+        return io.BytesIO(self.files[path])
+
+    def exists(self, path: str) -> bool:
+        return path in self.files or any(name.startswith(path + "/") for name in self.files)
+
+    def listdir(self, path: str) -> list[str]:
+        below = [name.removeprefix(path + "/") for name in self.files if name.startswith(path + "/")]
+        return list({name.partition("/")[0] + ("/" if "/" in name else "") for name in below})
+
+    def makedirs(self, path: str) -> None:
+        pass
+
+    def remove(self, path: str) -> None:
+        try:
+            del self.files[path]
+        except KeyError:
+            raise FileNotFoundError(path) from None
+
+
+class _Upload(io.BytesIO):
+    def __init__(self, files: dict[str, bytes], path: str) -> None:
+        super().__init__()
+        self._files = files
+        self._path = path
+
+    def close(self) -> None:
+        if not self.closed:
+            self._files[self._path] = self.getvalue()
+        super().close()
+
+
+class TestFiveMethods(FileSystemContract):
+    def make(self) -> tuple[FileSystem, str]:
+        return _FiveMethods(), "mine://bucket/folder"
+
+
+class TestLocalFileSystem(FileSystemContract):
+    def make(self) -> tuple[FileSystem, str]:
+        self.folder = TemporaryDirectory()
+        return LocalFileSystem(), str(Path(self.folder.name).resolve())
+
+    def teardown_method(self) -> None:
+        self.folder.cleanup()
+
+
+class TestPrivateLocalFileSystem(TestLocalFileSystem):
+    def make(self) -> tuple[FileSystem, str]:
+        return LocalFileSystem(private=True), super().make()[1]
+
+
+def test_five_methods_promise_little() -> None:
+    capabilities = _FiveMethods().capabilities
+    assert (capabilities.atomic, capabilities.put_if_absent, capabilities.append) == (False, False, False)
