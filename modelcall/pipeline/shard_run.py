@@ -127,6 +127,11 @@ class ShardRun:
         note_runs(self.to.fs, self.to.state, self._chain)
         self._store.join(self.record, self.shard)
 
+    def settled(self) -> Mapping[str, str] | None:
+        """Return what was settled for this run, or for the run it extends. Blocking."""
+        found = (self._store.settled(record) for record in self._chain)
+        return next((settled for settled in found if settled is not None), None)
+
     def progress(self) -> Progress:
         """Tell what is left to do, and count what is done. Blocking."""
         left = progress(
@@ -185,9 +190,8 @@ class ShardRun:
         publisher = Publisher(inputs, destination, plan, output_columns=output_columns)
         return Runner(scorer, inputs=inputs, journal=journal, publisher=publisher, listener=listener, settings=settings)
 
-    async def work(self, results: AsyncIterator[FileResult], left: Progress) -> None:
+    async def work(self, results: AsyncIterator[FileResult]) -> None:
         """Take in the results of the jobs."""
-        self.tally.unfinished = len(left.todo)
         async for result in results:
             self.tally.unfinished -= 1
             if result.counts is not None:

@@ -1,0 +1,60 @@
+"""Where output goes: refused before anything is written if it would hurt the input or itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from modelcall.errors import ConfigError, Mistake
+
+if TYPE_CHECKING:
+    from modelcall.state.run import RunRecord
+
+
+def check_placement(record: RunRecord, output: str) -> None:
+    """Check the output folder of a pass against the input.
+
+    Raises:
+        ConfigError: Output in the input, on top of it, or two inputs with one output name.
+    """
+    if record.output_file is not None and len(record.files) > 1:
+        raise ConfigError(
+            f"{output}/{record.output_file}: one output file for {len(record.files)} input files",
+            hint="Name a folder for the output.",
+        )
+    _check_names(record)
+    for file in record.files:
+        target = f"{output}/{record.output_of(file)}"
+        if target == file.path:
+            raise ConfigError(f"{target}: the output would replace its own input", hint="Choose another output.")
+    folder = _input_folder(record)
+    if folder is not None and (output == folder or output.startswith(f"{folder}/")):
+        raise ConfigError(
+            f"{output}: the output folder lies in the input folder {folder}, and would be read as input",
+            hint="Choose an output folder beside the input.",
+        )
+
+
+def _input_folder(record: RunRecord) -> str | None:
+    """Return the folder that a listing walks through; None for a single file."""
+    first = record.files[0]
+    if first.path == record.input:
+        return None
+    return first.path.removesuffix(f"/{first.name}")
+
+
+def _check_names(record: RunRecord) -> None:
+    counts = Counter(record.output_of(file) for file in record.files)
+    mistakes = [
+        Mistake(
+            f"{' and '.join(file.name for file in record.files if record.output_of(file) == name)} both become {name}"
+        )
+        for name, count in counts.items()
+        if count > 1
+    ]
+    if mistakes:
+        raise ConfigError(
+            "input files would share an output name",
+            hint="Rename one of each, or set data.output_format: same.",
+            mistakes=mistakes,
+        )

@@ -1,0 +1,127 @@
+"""One pass over a shard's files: the scorer made, the runner fed, the ledger kept."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import orjson
+import yaml
+
+from modelcall.config.record import resolved_config
+from modelcall.observe.fanout import Fanout
+from modelcall.pipeline.preflight import look, require_column
+from modelcall.pipeline.runner import RunnerSettings
+from modelcall.registry import load
+from modelcall.state.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelcall.config.loading import LoadedTask
+    from modelcall.pipeline.columns import ResultPlan
+    from modelcall.pipeline.shard_run import ShardRun
+    from modelcall.scorers.planning import ScorerPlan
+    from modelcall.state.run import RunStore
+    from modelcall.state.shard import Progress
+    from modelcall.task_manager.summary import Stop
+    from modelcall.types import RowScorer, RunListener
+
+_COLUMNS = "columns"
+"""Beside what the scorer settles: the input columns that the prompt's placeholders may name."""
+
+
+class Scoring:
+    """What all passes of a start have in common."""
+
+    def __init__(
+        self,
+        loaded: LoadedTask,
+        plan: ScorerPlan,
+        columns: ResultPlan,
+        *,
+        store: RunStore,
+        serve: Callable[[], tuple[str, ...]],
+        listener: RunListener,
+        stop: Stop,
+    ) -> None:
+        self._loaded = loaded
+        self._task = loaded.task
+        self._plan = plan
+        self._columns = columns
+        self._store = store
+        self._serve = serve
+        self._listener = listener
+        self._stop = stop
+
+    async def run(self, run: ShardRun) -> bool:
+        """Score what is left of a shard's pass; return whether anything was.
+
+        Raises:
+            ConfigError: Another process works on it, or files cannot be used; no row was asked.
+            FatalError: Going on is pointless; progress is kept.
+        """
+        async with run.owned(delete_existing=self._task.options.delete_existing):
+            left = await asyncio.to_thread(run.progress)
+            if left.todo:
+                await self._score(run, left)
+            if self._stop.signal is None and not run.tally.unfinished:
+                await asyncio.to_thread(run.mark_done)
+            return bool(left.todo)
+
+    async def _score(self, run: ShardRun, left: Progress) -> None:
+        run.tally.unfinished = len(left.todo)
+        seen = await asyncio.to_thread(look, run.to.fs, left.todo, self._columns)
+        if self._plan.needed:
+            require_column(self._plan.needed, seen)
+        await asyncio.to_thread(self._write_config, run)
+        scorer = await self._scorer(run, frozenset(seen.columns))
+        try:
+            await self._work(run, scorer, left)
+        finally:
+            await scorer.close()
+
+    async def _scorer(self, run: ShardRun, columns: frozenset[str]) -> RowScorer:
+        """Make and open the scorer with what the first shard settled; settle it if this is the first."""
+        urls = await asyncio.to_thread(self._serve)
+        known = await asyncio.to_thread(run.settled)
+        if known is None:
+            scorer = self._plan.make(columns, urls)
+            await scorer.open()
+            ours = {**await scorer.settle(None), _COLUMNS: orjson.dumps(sorted(columns)).decode()}
+            known = await asyncio.to_thread(self._store.settle, run.record, ours)
+            if known == ours:
+                return scorer
+            await scorer.close()
+        scorer = self._plan.make(frozenset(orjson.loads(known[_COLUMNS])), urls)
+        await scorer.open()
+        await scorer.settle(known)
+        return scorer
+
+    async def _work(self, run: ShardRun, scorer: RowScorer, left: Progress) -> None:
+        ledger = Ledger(f"{run.work_folder}/ledger.log", interval=self._task.concurrency.parquet_save_interval)
+        runner = run.runner(
+            scorer,
+            self._columns,
+            output_columns=self._task.data.output_columns,
+            listener=Fanout(self._listener, ledger),
+            settings=self._settings(),
+        )
+        self._stop.when_asked(runner.stop)
+        engine = load("engines", "inline").target()
+        try:
+            await run.work(engine.run(runner.run, run.jobs(left)))
+        finally:
+            await asyncio.to_thread(ledger.close)
+
+    def _settings(self) -> RunnerSettings:
+        return RunnerSettings(
+            max_concurrent_files=self._task.concurrency.max_concurrent_files,
+            chunk_rows=self._task.concurrency.chunk_size,
+            stop_at_bad_row=self._task.options.bad_rows == "stop",
+            grace_seconds=self._task.options.grace_seconds,
+        )
+
+    def _write_config(self, run: ShardRun) -> None:
+        text = yaml.safe_dump(resolved_config(self._loaded), allow_unicode=True, sort_keys=False)
+        run.to.fs.replace(f"{run.to.state}/config.{run.shard}.yaml", text.encode())

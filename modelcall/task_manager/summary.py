@@ -1,0 +1,76 @@
+"""What goes into a start beside the task, and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelcall.config.shard import Shard
+    from modelcall.errors import FatalError
+    from modelcall.pipeline.shard_run import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What the command line adds to a task."""
+
+    fresh: bool = False
+    job_index: int | None = None
+    world_size: int | None = None
+
+
+class Stop:
+    """The wish to stop, from a signal handler to whatever runs at the time."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._stoppers: list[Callable[[], None]] = []
+
+    def request(self, signal: int) -> None:
+        """Ask everything that runs to end within its grace period."""
+        self.signal = signal
+        for stop in self._stoppers:
+            stop()
+
+    def when_asked(self, stop: Callable[[], None]) -> None:
+        """Call ``stop`` when the wish comes; at once if it has come."""
+        self._stoppers.append(stop)
+        if self.signal is not None:
+            stop()
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a start brought."""
+
+    how: str
+    """``new``, ``joined``, ``continued``, ``extended``."""
+    run: str
+    timestamp: str
+    shard: Shard
+    max_failed_ratio: float
+    outputs: list[str] = field(default_factory=list)
+    passes: list[Tally] = field(default_factory=list)
+    worked: bool = False
+    """Whether there was anything to do."""
+    waiting: tuple[str, ...] = ()
+    """Input files that came after the listing."""
+    passed_over: tuple[str, ...] = ()
+    """Files in the input folder that are no data files."""
+    error: FatalError | None = None
+    signal: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 all scored, 3 failed rows above the limit or failed files, 4 stopped, 128 + signal interrupted."""
+        if self.signal is not None:
+            return 128 + self.signal
+        if self.error is not None:
+            return 4
+        rows = sum(tally.rows for tally in self.passes)
+        failed = sum(tally.failed for tally in self.passes)
+        broken = any(tally.broken_files for tally in self.passes)
+        return 3 if broken or failed > self.max_failed_ratio * rows else 0

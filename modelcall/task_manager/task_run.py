@@ -1,0 +1,194 @@
+"""One start of one task: which run it belongs to, and its passes over this shard's files."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import orjson
+
+from modelcall.config.paths import fill, fixed_prefix, placeholders_in
+from modelcall.config.shard import resolve_shard
+from modelcall.errors import ConfigError, FatalError
+from modelcall.formats.detect import is_data_file
+from modelcall.pipeline.columns import ResultPlan
+from modelcall.pipeline.placement import check_placement
+from modelcall.pipeline.shard_run import Limits, ShardRun
+from modelcall.registry import BUILT_IN, load
+from modelcall.state.listing import Listing, list_input
+from modelcall.state.run import STATE, RunStore, ShardKey, run_key
+from modelcall.state.shard import OutputFolder, output_folder, refuse_finished, shard_files
+from modelcall.state.start import Start, StartRequest, begin
+from modelcall.task_manager.scoring import Scoring
+from modelcall.task_manager.summary import Summary
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from modelcall.config.loading import LoadedTask
+    from modelcall.fs.base import FileSystem
+    from modelcall.scorers.planning import ScorerPlan
+    from modelcall.state.run import RunRecord
+    from modelcall.task_manager.summary import Invocation, Stop
+    from modelcall.types import RunListener
+
+
+class TaskRun:
+    """One start of one task."""
+
+    def __init__(
+        self, loaded: LoadedTask, invocation: Invocation, *, listener: RunListener, stop: Stop, now: datetime
+    ) -> None:
+        self._loaded = loaded
+        self._task = loaded.task
+        self._fresh = invocation.fresh
+        self._listener = listener
+        self._stop = stop
+        self._now = now
+        self._fs: FileSystem = load("filesystems", "local").target()
+        self.shard = resolve_shard(
+            self._task.distributed,
+            loaded.environment,
+            job_index=invocation.job_index,
+            world_size=invocation.world_size,
+        )
+        self._plan = _plan_scorer(loaded, listener)
+        self._columns = ResultPlan(
+            self._plan.columns,
+            is_judge=self._plan.is_judge,
+            keep_raw=self._task.options.keep_raw,
+            prefix=self._task.data.output_prefix,
+        )
+        self._num_runs = self._task.distributed.num_runs if self._task.distributed.enabled else 1
+        self._single = is_data_file(loaded.paths.output)
+        self._listing: Listing | None = None
+        self._served: tuple[str, ...] = ()
+
+    async def run(self) -> Summary:
+        """Do what the start means.
+
+        Raises:
+            ConfigError: Nothing was started.
+        """
+        store = self._store()
+        start = await asyncio.to_thread(self._begin, store)
+        summary = self._summary(start)
+        with ExitStack() as servers:
+            scoring = Scoring(
+                self._loaded,
+                self._plan,
+                self._columns,
+                store=store,
+                serve=lambda: self._serve(servers),
+                listener=self._listener,
+                stop=self._stop,
+            )
+            try:
+                await self._passes(store, start, scoring, summary)
+            except FatalError as error:
+                summary.error = error
+        summary.signal = self._stop.signal
+        return summary
+
+    async def _passes(self, store: RunStore, start: Start, scoring: Scoring, summary: Summary) -> None:
+        chain = await asyncio.to_thread(store.chain, start.record)
+        debug = self._task.debug
+        limits = Limits(debug.max_files, debug.max_items_per_file) if debug.enabled else Limits()
+        for run_index in range(1, start.record.num_runs + 1):
+            if self._stop.signal is not None:
+                return
+            to = self._output(start.record, run_index)
+            stat = self._loaded.paths.stat or to.state
+            shard = ShardKey(run_index, self.shard.job_index)
+            run = ShardRun(store, chain, shard, to, stat_folder=stat, limits=limits)
+            summary.outputs.append(to.path(start.record.output_file) if start.record.output_file else to.folder)
+            summary.passes.append(run.tally)
+            summary.worked |= await scoring.run(run)
+
+    def _store(self) -> RunStore:
+        """Return the runs of this task and output folder; a fixed single output file keeps them by its name."""
+        output = self._loaded.paths.output
+        anchor = f"{fixed_prefix(output)}/{STATE}"
+        if self._single and not placeholders_in(output):
+            anchor = output_folder(self._fs, output, single=True).state
+        return RunStore(self._fs, f"{anchor}/runs/{run_key(self._task.task_name, self._task.data.output_folder)}")
+
+    def _begin(self, store: RunStore) -> Start:
+        output = self._loaded.paths.output
+        placeholders = placeholders_in(output)
+        if self._num_runs > 1 and "run_index" not in placeholders:
+            raise ConfigError(
+                f"distributed.num_runs is {self._num_runs}, but data.output_folder has no {{run_index}}",
+                hint="Write {run_index} into data.output_folder, so that each pass has a folder of its own.",
+            )
+        request = StartRequest(
+            fresh=self._fresh,
+            resume=self._task.options.resume,
+            dated="timestamp" in placeholders,
+            job_index=self.shard.job_index,
+            world_size=self.shard.world_size,
+            num_runs=self._num_runs,
+            identity=self._identity(),
+            input=self._loaded.paths.input,
+            output_format=self._task.data.output_format,
+            output_file=output.rpartition("/")[2] if self._single else None,
+            now=self._now,
+        )
+        return begin(store, request, list_input=self._list, before_create=self._check_before)
+
+    def _identity(self) -> dict[str, str]:
+        data = self._task.data
+        added = {name: str(kind) for name, kind in self._columns.columns(self._plan.columns or {}).items()}
+        return {
+            **self._plan.identity,
+            "data.input_folder": self._loaded.paths.input,
+            "data.output_format": data.output_format,
+            "data.output_columns": orjson.dumps(data.output_columns).decode(),
+            "set of result columns": orjson.dumps(added).decode(),
+        }
+
+    def _list(self) -> Listing:
+        if self._listing is None:
+            self._listing = list_input(self._fs, self._loaded.paths.input, is_data=is_data_file)
+        return self._listing
+
+    def _check_before(self, record: RunRecord) -> None:
+        """Refuse a new run before anything of it is written."""
+        files = shard_files(record, self.shard.job_index)
+        for run_index in range(1, record.num_runs + 1):
+            to = self._output(record, run_index)
+            check_placement(record, to.folder)
+            delete = self._task.options.delete_existing and record.extends is None
+            refuse_finished(to, files, record.output_of, delete_existing=delete)
+
+    def _output(self, record: RunRecord, run_index: int) -> OutputFolder:
+        values = {"timestamp": record.timestamp, "task_name": self._task.task_name, "run_index": str(run_index)}
+        return output_folder(self._fs, fill(self._loaded.paths.output, values), single=record.output_file is not None)
+
+    def _summary(self, start: Start) -> Summary:
+        return Summary(
+            how=start.how,
+            run=start.record.run,
+            timestamp=start.record.timestamp,
+            shard=self.shard,
+            max_failed_ratio=self._task.options.max_failed_ratio,
+            waiting=start.waiting,
+            passed_over=self._listing.passed_over if self._listing else (),
+        )
+
+    def _serve(self, servers: ExitStack) -> tuple[str, ...]:
+        """Start the embedded server if the task asks for it, once for all passes; return its URL."""
+        endpoint, model = self._loaded.endpoint, self._loaded.model
+        if endpoint is None or model is None or not endpoint.is_embedded:
+            return ()
+        if not self._served:
+            server = servers.enter_context(load("servers", "embedded").target(model.embedded))
+            self._served = (server.base_url,)
+        return self._served
+
+
+def _plan_scorer(loaded: LoadedTask, listener: RunListener) -> ScorerPlan:
+    name = loaded.scorer if loaded.scorer in BUILT_IN["scorer plans"] else "custom"
+    plan: ScorerPlan = load("scorer plans", name).target(loaded, listener.client_event)
+    return plan
