@@ -9,15 +9,15 @@ from collections import deque
 class Permits:
     """At most ``limit`` slots are held; waiters come in order, rows that wait for a retry before new ones.
 
-    ``limit`` moves between 1 and ``ceiling`` (see :meth:`set_limit`); while :meth:`pause` is in force nobody gets a slot.
-    Lowering the limit takes no slot away: it holds back the next ones. One event loop; not thread-safe.
+    ``limit`` moves between 1 and ``ceiling`` (see :meth:`set_limit`); while a :meth:`pause` is in force nobody gets a
+    slot. Lowering the limit takes no slot away: it holds back the next ones. One event loop; not thread-safe.
     """
 
     def __init__(self, ceiling: int) -> None:
         self.ceiling = ceiling
         self.limit = ceiling
         self.in_use = 0
-        self.paused = False
+        self._pauses: set[str] = set()
         self._new: deque[asyncio.Future[None]] = deque()
         self._again: deque[asyncio.Future[None]] = deque()
 
@@ -26,9 +26,21 @@ class Permits:
         """How many wait for a slot now."""
         return len(self._new) + len(self._again)
 
+    @property
+    def paused(self) -> bool:
+        """Whether any pause is in force."""
+        return bool(self._pauses)
+
     async def take(self) -> Slot:
         """Wait for a slot and hold it."""
         await self._acquire(self._new)
+        return Slot(self)
+
+    def take_now(self) -> Slot | None:
+        """Hold a slot if one is free and nobody waits for it."""
+        if not self._free() or self._new or self._again:
+            return None
+        self.in_use += 1
         return Slot(self)
 
     def set_limit(self, limit: int) -> None:
@@ -36,17 +48,17 @@ class Permits:
         self.limit = max(1, min(limit, self.ceiling))
         self._wake()
 
-    def pause(self) -> None:
-        """Hand out nothing until :meth:`resume`."""
-        self.paused = True
+    def pause(self, reason: str = "") -> None:
+        """Hand out nothing until :meth:`resume` with the same reason; several pauses add up."""
+        self._pauses.add(reason)
 
-    def resume(self) -> None:
-        """Hand out slots again."""
-        self.paused = False
+    def resume(self, reason: str = "") -> None:
+        """Lift the pause of this reason, if there is one."""
+        self._pauses.discard(reason)
         self._wake()
 
     def _free(self) -> bool:
-        return not self.paused and self.in_use < self.limit
+        return not self._pauses and self.in_use < self.limit
 
     async def _acquire(self, queue: deque[asyncio.Future[None]]) -> None:
         if self._free() and not self._again and not self._new:
@@ -59,7 +71,7 @@ class Permits:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._release()
-            else:
+            elif turn in queue:  # a cancelled turn may have been passed over already
                 queue.remove(turn)
             raise
 

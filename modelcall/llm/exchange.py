@@ -33,7 +33,8 @@ class FormatFault:
     """An answer broke the requested form: which way, and how the next attempt should differ."""
 
     cause: str
-    """``not_json``, ``missing_keys``, ``wrong_type``, ``empty``, ``cut``, ``whitespace_loop``, ``reasoning_only``, ``ambiguous``."""
+    """``not_json``, ``missing_keys``, ``wrong_type``, ``empty``, ``cut``, ``whitespace_loop``, ``reasoning_only``,
+    ``ambiguous``."""
     message: str
     """For the log and for ``api_fail_reason``."""
     feedback: Sequence[Message] = ()
@@ -88,6 +89,7 @@ class Failure:
     """Summed over all attempts that reported any."""
     seconds: float = field(compare=False)
 
+
 EventHook: TypeAlias = "Callable[[str, Mapping[str, Any]], None]"
-"""The one-method seam through which the client reports: a name (``retry``, ``cooldown``, ``outage``, ``limit``, …) and its
-facts. The client knows nothing of logs or metrics."""
+"""The one-method seam through which the client reports: a name (``retry``, ``cooldown``, ``outage``, ``limit``, …) and
+its facts. The client knows nothing of logs or metrics."""

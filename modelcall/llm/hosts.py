@@ -1,0 +1,33 @@
+"""A file of base URLs that is re-read while running, for clusters whose servers come and go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class HostsFile:
+    """Reads the file when it changed. A missing or empty file leaves what was known."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._seen: tuple[int, int] | None = None
+
+    def changed(self) -> tuple[str, ...] | None:
+        """Return the URLs if the file changed since the last call and names any."""
+        try:
+            stat = self._path.stat()
+            seen = (stat.st_mtime_ns, stat.st_size)
+            if seen == self._seen:
+                return None
+            urls = parse_hosts(self._path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return None
+        self._seen = seen
+        return urls or None
+
+
+def parse_hosts(text: str) -> tuple[str, ...]:
+    """Read one URL a line; ``#`` begins a comment; ``host:port`` alone means ``http://host:port/v1``."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    urls = (line if "://" in line else f"http://{line}/v1" for line in lines if line)
+    return tuple(dict.fromkeys(url.rstrip("/") for url in urls))

@@ -1,0 +1,92 @@
+"""An outage belongs to the endpoint, not to the rows.
+
+A failure of the kind that endpoints show while they are down is charged to a row only if some request succeeded between
+the start of the failed attempt and the row's next one. From :data:`PATIENCE` seconds without a success asking pauses,
+but for probes, and resumes with the first success. After the grace the run stops.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from modelcall.errors import FatalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE: Final = 30.0
+"""Seconds of failures without a success before asking pauses."""
+
+
+class OutageListener(Protocol):
+    """Who acts on what the watch finds."""
+
+    def outage_began(self, seconds: float) -> None:
+        """Asking must pause."""
+
+    def outage_ended(self, seconds: float) -> None:
+        """Asking may go on."""
+
+    def gave_up(self, error: FatalError) -> None:
+        """The grace is over."""
+
+
+class Outage:
+    """Watches successes and failures of all endpoints together. Told of time, keeps none itself.
+
+    Args:
+        grace: Seconds of failures without a success after which the run stops.
+        listener: Is called from :meth:`tick` and :meth:`succeeded`.
+        describe: Names the endpoints and their last fault, for the message.
+    """
+
+    def __init__(self, *, grace: float, listener: OutageListener, describe: Callable[[], str]) -> None:
+        self._grace = grace
+        self._listener = listener
+        self._describe = describe
+        self._last_success: float | None = None
+        self._failing_since: float | None = None
+        self.active = False
+
+    def succeeded(self, now: float) -> None:
+        """An endpoint answered."""
+        self._last_success = now
+        if self._failing_since is None:
+            return
+        since, self._failing_since = self._failing_since, None
+        if self.active:
+            self.active = False
+            self._listener.outage_ended(now - since)
+
+    def failed(self, started: float) -> None:
+        """An attempt that began at ``started`` failed as attempts do when the endpoint is down."""
+        if self._failing_since is None:
+            self._failing_since = max(started, self._last_success or started)
+
+    def is_charged(self, started: float) -> bool:
+        """Whether a failed attempt that began at ``started`` counts against its row, as far as is known by now."""
+        return self._last_success is not None and self._last_success >= started
+
+    def tick(self, now: float) -> None:
+        """Draw the conclusions that time brings."""
+        if self._failing_since is None:
+            return
+        lasted = now - self._failing_since
+        if lasted >= self._grace:
+            self._listener.gave_up(self._error(lasted))
+        elif not self.active and lasted >= PATIENCE:
+            self.active = True
+            self._listener.outage_began(lasted)
+
+    def _error(self, lasted: float) -> FatalError:
+        return FatalError(
+            f"no answer for {spoken(lasted)} from {self._describe()}",
+            hint="bring the endpoint back, or point base_url to another of the same model; start again to resume",
+        )
+
+
+def spoken(seconds: float) -> str:
+    """Write a duration as people say it: ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 120:  # noqa: PLR2004  up to two minutes seconds are clearer
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004  as above

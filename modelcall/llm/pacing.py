@@ -1,0 +1,55 @@
+"""Requests and tokens per minute. Both answer the same question: how many seconds must this request wait?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MINUTE: Final = 60.0
+
+
+class RequestPace:
+    """At most so many requests in any minute: the generic cell rate algorithm (ITU-T I.371), turns in order."""
+
+    def __init__(self, per_minute: float) -> None:
+        burst = max(1.0, per_minute // MINUTE)
+        # The burst comes on top of the steady rate in the minute it happens in.
+        self._gap = MINUTE / max(per_minute - burst, per_minute / 2)
+        self._slack = (burst - 1) * self._gap
+        self._next: float | None = None
+
+    def reserve(self, now: float) -> float:
+        """Take the next turn; return the seconds until it comes."""
+        due = now if self._next is None else max(now, self._next)
+        self._next = due + self._gap
+        return max(0.0, due - self._slack - now)
+
+
+class TokenPace:
+    """At most so many tokens per minute. A request's tokens are guessed from its size, corrected when it ends.
+
+    What was used too much is paid back by those that come later.
+    """
+
+    _FIRST_GUESS = 0.5
+    """Tokens per byte of the request, prompt and completion together, before anything is known."""
+    _MEMORY = 0.05
+    """Weight of one request in what is known."""
+
+    def __init__(self, per_minute: float) -> None:
+        self._rate = per_minute / MINUTE
+        self._per_byte = self._FIRST_GUESS
+        self._clear_at: float | None = None
+
+    def reserve(self, now: float, size: int) -> tuple[float, float]:
+        """Take a turn for a request of ``size`` bytes; return the seconds until it comes and the tokens guessed."""
+        guess = size * self._per_byte
+        due = now if self._clear_at is None else max(now, self._clear_at)
+        self._clear_at = due + guess / self._rate
+        return due - now, guess
+
+    def settle(self, guess: float, size: int, tokens: int | None) -> None:
+        """Correct a guess by what the server counted; None: it did not say."""
+        if tokens is None or self._clear_at is None:
+            return
+        self._clear_at += (tokens - guess) / self._rate
+        self._per_byte += self._MEMORY * (tokens / max(size, 1) - self._per_byte)

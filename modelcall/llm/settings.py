@@ -1,0 +1,82 @@
+"""What a client must know of its endpoint and of how to treat it. Picklable: it travels to worker processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from modelcall.types import Secret
+
+Lane = Literal["aiohttp", "openai"]
+Structured = Literal["auto", "schema", "object", "prompt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """Extra attempts of one request, by what went wrong."""
+
+    network: int = 3
+    rate_limit: int = 3
+    format: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptive:
+    """How the number of requests in flight may move below the ceiling."""
+
+    enabled: bool = True
+    floor: int = 1
+    """Refusals never push an endpoint's limit below this."""
+    start: int | None = None
+    """Limit at the start. None: a sixty-fourth of the ceiling, at least 8."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """One endpoint (or pool of equal ones), one model."""
+
+    base_urls: tuple[str, ...]
+    """URLs below which ``/chat/completions`` lies; several make a pool."""
+    model_name: str
+    api_key: Secret | None = None
+    completions_params: Mapping[str, Any] = field(default_factory=dict)
+    """Sent as they are; ``extra_body``, ``extra_headers`` and ``extra_query`` mean what the SDK means by them."""
+    lane: Lane = "aiohttp"
+    structured: Structured = "auto"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    proxy: str | None = None
+    hosts_file: str | None = None
+    """One URL a line, ``#`` comments; re-read while running. Adds to ``base_urls``."""
+    timeout: float = 300.0
+    """Total seconds of one attempt."""
+    connect_timeout: float = 20.0
+    """Seconds to connect, at most; the attempt's deadline holds too."""
+    retries: Retries = field(default_factory=Retries)
+    format_retry: bool = True
+    outage_grace: float = 1800.0
+    """Seconds without a success, failures only, after which the run stops."""
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    hedge_after: float | None = None
+    """Seconds after which an unanswered attempt is asked of another endpoint of the pool too."""
+    adaptive: Adaptive = field(default_factory=Adaptive)
+    max_reply_bytes: int = 16 * 2**20
+    """Of a reply's body, on the wire and decompressed."""
+    max_header_bytes: int = 128 * 2**10
+    keepalive: float = 3.0
+    """Seconds an idle connection is kept: less than common servers keep it (vLLM, uvicorn and node: 5)."""
+
+    def share(self, workers: int) -> ClientSettings:
+        """Return the settings of one of several equal processes: per-minute limits are divided."""
+
+        def part(limit: float | None) -> float | None:
+            return None if limit is None else limit / workers
+
+        return replace(
+            self,
+            requests_per_minute=part(self.requests_per_minute),
+            tokens_per_minute=part(self.tokens_per_minute),
+        )
