@@ -14,7 +14,11 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{4,}", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"\b(sk|ak|pk|rk)-[A-Za-z0-9_*-]{6,}"), rf"\1-{MASK}"),
     (re.compile(r"\bAKLT[A-Za-z0-9_=-]{8,}"), MASK),
-    (re.compile(r"(://)[^/\s:@]*:[^/\s@]+@"), rf"\1{MASK}@"),
+    (re.compile(r"(://)[^/\s@]+@"), rf"\1{MASK}@"),
+    (
+        re.compile(r"([?&][^=&?\s]*(?:key|token|secret|signature|credential)=)(?!\*\*\*)[^&\s\"'<>]+", re.IGNORECASE),
+        rf"\1{MASK}",
+    ),
     (
         re.compile(
             r"([\"']?\b(?:api[_-]?key|access[_-]?key|secret[_-]?key|security[_-]?token|authorization|signature|token)[\"']?"
@@ -31,7 +35,8 @@ _SHORTEST = 4
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Mask the given secrets, literally, and whatever has the shape of a credential.
 
-    Shapes: ``Bearer …``, ``sk-…``, TOS access keys, ``user:password@`` in URLs, ``api_key=…`` and its like.
+    Shapes: ``Bearer …``, ``sk-…``, TOS access keys, ``user:password@`` and
+    ``?key=…`` in URLs, ``api_key=…`` and its like.
     """
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST:
