@@ -55,8 +55,8 @@ class Source(Protocol):
     def records(self, columns: Sequence[str] | None, *, limit: int | None = None) -> Iterator[list[bytes]]:
         """Each row as the text of one JSON object without its newline; a bad row is ``b"{}"``.
 
-        Only ``columns`` (None: all), in the order of the input. JSONL with ``columns`` None: the very bytes of the
-        input, a valid object trimmed of white space around it.
+        Only ``columns``, in their order; None: all, and of JSONL the very bytes of the input, a valid object trimmed of
+        white space around it.
         """
 
     def close(self) -> None:

@@ -90,9 +90,8 @@ class JsonlSource:
 
     def records(self, columns: Sequence[str] | None, *, limit: int | None = None) -> Iterator[list[bytes]]:
         """Rows as JSON text: the very bytes of the input, or the chosen members as they stand there."""
-        wanted = None if columns is None else frozenset(columns)
         for lines in _batched(islice(self._lines(), limit), BATCH_ROWS):
-            yield [self._record(line, wanted) for line in lines]
+            yield [self._record(line, columns) for line in lines]
 
     def close(self) -> None:
         """Nothing is held between passes."""
@@ -146,13 +145,13 @@ class JsonlSource:
             row |= {key: None if text == "null" else text for key, text in written.items()}
         return row
 
-    def _record(self, line: _Line, wanted: frozenset[str] | None) -> bytes:
+    def _record(self, line: _Line, columns: Sequence[str] | None) -> bytes:
         if line.text is None or isinstance(self._parse(line), BadRow):
             return b"{}"
-        if wanted is None:
+        if columns is None:
             return line.text
-        kept = [f"{key_text}:{text}" for key, key_text, text in members(line.text.decode()) if key in wanted]
-        return f"{{{','.join(kept)}}}".encode()
+        written = {key: f"{key_text}:{text}" for key, key_text, text in members(line.text.decode())}
+        return f"{{{','.join(written[name] for name in columns if name in written)}}}".encode()
 
 
 def _chosen(row: AnyRow, columns: Sequence[str] | None) -> AnyRow:

@@ -98,14 +98,23 @@ class ParquetSource:
     def _batches(self, columns: Sequence[str] | None, *, most: int, limit: int | None) -> Iterator[pa.RecordBatch]:
         left = limit
         with self._open() as file:
-            present = [name for name in file.schema_arrow.names if columns is None or name in columns]
-            for batch in file.iter_batches(_batch_rows(file.metadata, most), columns=present, use_threads=False):
+            names = file.schema_arrow.names
+            present = names if columns is None else [name for name in columns if name in names]
+            for batch in _row_groups(file, present, most=most):
                 if left is not None and left <= batch.num_rows:
                     if left:
-                        yield batch.slice(0, left).select(present)
+                        yield batch.slice(0, left)
                     return
                 left = None if left is None else left - batch.num_rows
-                yield batch.select(present)  # the file is asked by dotted paths: "a" also gives "a.b"
+                yield batch
+
+
+def _row_groups(file: pq.ParquetFile, columns: list[str], *, most: int) -> Iterator[pa.RecordBatch]:
+    """Batches that never span row groups: pyarrow cannot join all nested types."""
+    rows = _batch_rows(file.metadata, most)
+    for index in range(file.metadata.num_row_groups):
+        for batch in file.iter_batches(rows, row_groups=[index], columns=columns, use_threads=False):
+            yield batch.select(columns)  # the file is asked by dotted paths: "a" also gives "a.b"
 
 
 def _check_magic(stream: BinaryIO, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -20,6 +21,8 @@ _SCALARS = {
     "string": pa.string(),
     "json": pa.string(),
 }
+
+_CONTAINERS: dict[str, type | tuple[type, ...]] = {"list": (list, tuple), "struct": dict}
 
 
 def result_field(kind: ColumnType) -> pa.DataType:
@@ -51,24 +54,25 @@ def results_batch(columns: Columns, values: Mapping[str, Sequence[Any]]) -> pa.R
 
 def _array(name: str, kind: ColumnType, values: Sequence[Any]) -> pa.Array:
     try:
-        _check_whole(kind, values)
+        _check(kind, values)
         return _encoded(values, result_field(kind))
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise FileFailure(f"result column {name}: a value does not fit {kind}: {error}") from error
 
 
-def _check_whole(kind: ColumnType, values: Iterable[Any]) -> None:
-    """Arrow cuts 4.5 to 4 in a column of integers; here it is an error."""
+def _check(kind: ColumnType, values: Iterable[Any]) -> None:
+    """Refuse what Arrow would bend: it makes 4 of 4.5, and ``["a", "b"]`` of ``"ab"``."""
     present = [value for value in values if value is not None]
-    if kind.kind == "int":
-        for value in present:
-            if isinstance(value, float) and not value.is_integer():
-                raise ValueError(f"{value} is no integer")
-    elif kind.kind == "list" and kind.items:
-        for value in present:
-            _check_whole(kind.items, value)
+    expected = _CONTAINERS.get(kind.kind, object)
+    for value in present:
+        if not isinstance(value, expected):
+            raise TypeError(f"{value!r:.80} is no {kind.kind}")
+        if kind.kind == "int" and isinstance(value, float) and not value.is_integer():
+            raise ValueError(f"{value} is no integer")
+    if kind.items:
+        _check(kind.items, chain.from_iterable(present))
     for name, item in kind.fields:
-        _check_whole(item, (value.get(name) for value in present))
+        _check(item, (value.get(name) for value in present))
 
 
 def _encoded(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

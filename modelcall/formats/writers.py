@@ -9,6 +9,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modelcall.errors import FileFailure
 from modelcall.formats.metadata import kept_metadata
 from modelcall.formats.values import json_values
 
@@ -78,7 +79,10 @@ class ParquetTableWriter:
         if self._held_rows:
             table = pa.Table.from_batches(self._held, self.schema)
             most = self._held_rows * ROW_GROUP_BYTES // max(self._held_bytes, ROW_GROUP_BYTES)
-            self._writer.write_table(table, row_group_size=min(max(most, 1), ROW_GROUP_ROWS))
+            try:
+                self._writer.write_table(table, row_group_size=min(max(most, 1), ROW_GROUP_ROWS))
+            except pa.ArrowException as error:
+                raise FileFailure(f"cannot be written as Parquet: {error}") from error
         self._held, self._held_bytes, self._held_rows = [], 0, 0
 
 
