@@ -14,6 +14,7 @@ Foreign exceptions are mapped at one edge each: HTTP in ``llm``, storage in ``fs
 Broad ``except`` clauses, one at each boundary, each with its policy:
 
 - row scorer (``scorers.custom``): the exception becomes the row's ``scorer_error``
+- a user's module and constructor (``registry``, ``scorers.options``): a ``ConfigError`` with file and line
 - command line (``cli.main``): exit 1, with the traceback in the log and one line on the screen
 """
 

@@ -80,6 +80,7 @@ def test_reads_every_value_exactly(text: str, value: dict[str, Any]) -> None:
         "{score: 7}",
         '{"score": 7,}',
         '{"score": 7, "d": {"score": 3},}',
+        'Braces { } } do not match {"score": 7}',
         "{'a': {\"score\": 7}}",
         '{{"score": 7}}',
         '{"score": 7, "d": {"score": 3}',
