@@ -27,6 +27,7 @@ class Window:
         self._on_error = on_error
         self._room = asyncio.Semaphore(2 * scorer.permits.ceiling + SPARE_ROWS)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._failed = False
 
     async def issue(self, row: Row, ref: RowRef, done: Callable[[RowRef, Outcome], None]) -> None:
         """Wait for a permit, then send the row on its way; ``done`` is called with its outcome."""
@@ -36,6 +37,9 @@ class Window:
         except BaseException:
             self._room.release()
             raise
+        if self._failed:  # whoever issues rows is about to be cancelled
+            permit.release()
+            await asyncio.get_running_loop().create_future()
         task = asyncio.get_running_loop().create_task(self._score(row, ref, permit, done))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -44,7 +48,7 @@ class Window:
         try:
             done(ref, await self._scorer.score(row, ref, permit))
         except FatalError as error:
-            self._on_error(error)
+            self._fail(error)
         finally:
             permit.release()
             self._room.release()
@@ -52,7 +56,11 @@ class Window:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._on_error(error)
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failed = True
+        self._on_error(error)
 
     async def drain(self, seconds: float) -> None:
         """Let the rows in flight end; after ``seconds`` cut off those that have not."""

@@ -10,18 +10,19 @@ import yaml
 
 from modelcall.config.record import resolved_config
 from modelcall.observe.fanout import Fanout
-from modelcall.pipeline.preflight import look, require_column
 from modelcall.pipeline.runner import RunnerSettings
 from modelcall.registry import load
 from modelcall.state.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from modelcall.config.loading import LoadedTask
     from modelcall.pipeline.columns import ResultPlan
+    from modelcall.pipeline.preflight import Seen
     from modelcall.pipeline.shard_run import ShardRun
     from modelcall.scorers.planning import ScorerPlan
+    from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunStore
     from modelcall.state.shard import Progress
     from modelcall.task_manager.summary import Stop
@@ -41,6 +42,7 @@ class Scoring:
         columns: ResultPlan,
         *,
         store: RunStore,
+        look: Callable[[Sequence[ListedFile]], Seen],
         serve: Callable[[], tuple[str, ...]],
         listener: RunListener,
         stop: Stop,
@@ -50,6 +52,7 @@ class Scoring:
         self._plan = plan
         self._columns = columns
         self._store = store
+        self._look = look
         self._serve = serve
         self._listener = listener
         self._stop = stop
@@ -71,11 +74,11 @@ class Scoring:
 
     async def _score(self, run: ShardRun, left: Progress) -> None:
         run.tally.unfinished = len(left.todo)
-        seen = await asyncio.to_thread(look, run.to.fs, left.todo, self._columns)
-        if self._plan.needed:
-            require_column(self._plan.needed, seen)
+        seen = await asyncio.to_thread(self._look, left.todo)
         await asyncio.to_thread(self._write_config, run)
-        scorer = await self._scorer(run, frozenset(seen.columns))
+        scorer = await self._stop.unless_asked(self._scorer(run, frozenset(seen.columns)))
+        if scorer is None:
+            return
         try:
             await self._work(run, scorer, left)
         finally:
@@ -86,16 +89,13 @@ class Scoring:
         urls = await asyncio.to_thread(self._serve)
         known = await asyncio.to_thread(run.settled)
         if known is None:
-            scorer = self._plan.make(columns, urls)
-            await scorer.open()
-            ours = {**await scorer.settle(None), _COLUMNS: orjson.dumps(sorted(columns)).decode()}
+            scorer, settled = await _settled(self._plan.make(columns, urls), None)
+            ours = {**settled, _COLUMNS: orjson.dumps(sorted(columns)).decode()}
             known = await asyncio.to_thread(self._store.settle, run.record, ours)
             if known == ours:
                 return scorer
             await scorer.close()
-        scorer = self._plan.make(frozenset(orjson.loads(known[_COLUMNS])), urls)
-        await scorer.open()
-        await scorer.settle(known)
+        scorer, _ = await _settled(self._plan.make(frozenset(orjson.loads(known[_COLUMNS])), urls), known)
         return scorer
 
     async def _work(self, run: ShardRun, scorer: RowScorer, left: Progress) -> None:
@@ -125,3 +125,13 @@ class Scoring:
     def _write_config(self, run: ShardRun) -> None:
         text = yaml.safe_dump(resolved_config(self._loaded), allow_unicode=True, sort_keys=False)
         run.to.fs.replace(f"{run.to.state}/config.{run.shard}.yaml", text.encode())
+
+
+async def _settled(scorer: RowScorer, known: Mapping[str, str] | None) -> tuple[RowScorer, Mapping[str, str]]:
+    """Open a scorer and settle it; whatever happens before it is settled closes it again."""
+    try:
+        await scorer.open()
+        return scorer, await scorer.settle(known)
+    except BaseException:
+        await scorer.close()
+        raise

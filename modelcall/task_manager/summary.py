@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from modelcall.config.shard import Shard
     from modelcall.errors import FatalError
     from modelcall.pipeline.shard_run import Tally
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._stoppers: list[Callable[[], None]] = []
+        self._stoppers: list[Callable[[], object]] = []
 
     def request(self, signal: int) -> None:
         """Ask everything that runs to end within its grace period."""
@@ -35,11 +39,24 @@ class Stop:
         for stop in self._stoppers:
             stop()
 
-    def when_asked(self, stop: Callable[[], None]) -> None:
+    def when_asked(self, stop: Callable[[], object]) -> None:
         """Call ``stop`` when the wish comes; at once if it has come."""
         self._stoppers.append(stop)
         if self.signal is not None:
             stop()
+
+    async def unless_asked(self, work: Coroutine[Any, Any, _T]) -> _T | None:
+        """Do ``work``, which is cancelled when the wish comes; then the result is None."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.when_asked(task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if self.signal is None:
+                raise
+            return None
+        finally:
+            self._stoppers.remove(task.cancel)
 
 
 @dataclass(slots=True)

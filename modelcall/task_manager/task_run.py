@@ -10,10 +10,11 @@ import orjson
 
 from modelcall.config.paths import fill, fixed_prefix, placeholders_in
 from modelcall.config.shard import resolve_shard
-from modelcall.errors import ConfigError, FatalError
+from modelcall.errors import FatalError
 from modelcall.formats.detect import is_data_file
 from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.placement import check_placement
+from modelcall.pipeline.preflight import look, require_column
 from modelcall.pipeline.shard_run import Limits, ShardRun
 from modelcall.registry import BUILT_IN, load
 from modelcall.state.listing import Listing, list_input
@@ -24,11 +25,14 @@ from modelcall.task_manager.scoring import Scoring
 from modelcall.task_manager.summary import Summary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from modelcall.config.loading import LoadedTask
     from modelcall.fs.base import FileSystem
+    from modelcall.pipeline.preflight import Seen
     from modelcall.scorers.planning import ScorerPlan
+    from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunRecord
     from modelcall.task_manager.summary import Invocation, Stop
     from modelcall.types import RunListener
@@ -63,6 +67,7 @@ class TaskRun:
         self._num_runs = self._task.distributed.num_runs if self._task.distributed.enabled else 1
         self._single = is_data_file(loaded.paths.output)
         self._listing: Listing | None = None
+        self._seen: Seen | None = None
         self._served: tuple[str, ...] = ()
 
     async def run(self) -> Summary:
@@ -80,6 +85,7 @@ class TaskRun:
                 self._plan,
                 self._columns,
                 store=store,
+                look=self._look,
                 serve=lambda: self._serve(servers),
                 listener=self._listener,
                 stop=self._stop,
@@ -116,16 +122,10 @@ class TaskRun:
 
     def _begin(self, store: RunStore) -> Start:
         output = self._loaded.paths.output
-        placeholders = placeholders_in(output)
-        if self._num_runs > 1 and "run_index" not in placeholders:
-            raise ConfigError(
-                f"distributed.num_runs is {self._num_runs}, but data.output_folder has no {{run_index}}",
-                hint="Write {run_index} into data.output_folder, so that each pass has a folder of its own.",
-            )
         request = StartRequest(
             fresh=self._fresh,
             resume=self._task.options.resume,
-            dated="timestamp" in placeholders,
+            dated="timestamp" in placeholders_in(output),
             job_index=self.shard.job_index,
             world_size=self.shard.world_size,
             num_runs=self._num_runs,
@@ -156,11 +156,21 @@ class TaskRun:
     def _check_before(self, record: RunRecord) -> None:
         """Refuse a new run before anything of it is written."""
         files = shard_files(record, self.shard.job_index)
+        self._look(files)
         for run_index in range(1, record.num_runs + 1):
             to = self._output(record, run_index)
             check_placement(record, to.folder)
             delete = self._task.options.delete_existing and record.extends is None
             refuse_finished(to, files, record.output_of, delete_existing=delete)
+
+    def _look(self, files: Sequence[ListedFile]) -> Seen:
+        """Look at input files, once a start."""
+        if self._seen is None:
+            seen = look(self._fs, files, self._columns)
+            if self._plan.needed:
+                require_column(self._plan.needed, seen)
+            self._seen = seen
+        return self._seen
 
     def _output(self, record: RunRecord, run_index: int) -> OutputFolder:
         values = {"timestamp": record.timestamp, "task_name": self._task.task_name, "run_index": str(run_index)}
