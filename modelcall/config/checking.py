@@ -43,7 +43,15 @@ def check(document: Document, model: type[B]) -> tuple[B | None, list[Mistake]]:
     try:
         return model.model_validate(document.data), []
     except ValidationError as error:
-        return None, [_mistake(detail, document, model) for detail in error.errors(include_url=False)]
+        details = error.errors(include_url=False)
+        meant = {_meant(detail["loc"], model) for detail in details if detail["type"] == "extra_forbidden"}
+        told = [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in meant]
+        return None, [_mistake(detail, document, model) for detail in told]
+
+
+def _meant(path: KeyPath, model: type[BaseModel]) -> KeyPath:
+    """The key that a misspelt one stands for: it is not missing besides."""
+    return (*path[:-1], nearest(str(path[-1]), _keys_at(model, path[:-1])) or "")
 
 
 def _mistake(detail: ErrorDetails, document: Document, model: type[BaseModel]) -> Mistake:
@@ -51,14 +59,8 @@ def _mistake(detail: ErrorDetails, document: Document, model: type[BaseModel]) -
     if detail["type"] == "extra_forbidden":
         return document.mistake(path, _unknown_key(path, model))
     if detail["type"] != "missing":
-        path = _written(path, document)  # pydantic's own steps, such as the member of a union, are left out
+        path = document.written(path)  # pydantic's own steps, such as the member of a union, are left out
     return document.mistake(path, _sentence(detail))
-
-
-def _written(path: KeyPath, document: Document) -> KeyPath:
-    while path and path not in document.places:
-        path = path[:-1]
-    return path
 
 
 def _sentence(detail: ErrorDetails) -> str:

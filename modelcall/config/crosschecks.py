@@ -12,7 +12,6 @@ from modelcall.config.paths import (
     TaskPaths,
     data_root,
     fixed_prefix,
-    glob_prefix,
     is_glob,
     local_path,
     placeholders_in,
@@ -109,7 +108,7 @@ def settle_paths(
     data = document.block("data").data
     written = [data.get(key) for key in ("input_folder", "output_folder", "stat_folder", "root", "fs")]
     texts = [value if isinstance(value, str) and value and not is_remote(value) else None for value in written]
-    if texts != written or None in texts[:2]:
+    if texts != written or None in texts[:2] or texts[-1] not in (None, "local"):
         return None  # the other checks have said why
     source, target, stat, task_root, task_fs = texts
     try:
@@ -151,5 +150,5 @@ def _matches(path: str) -> bool:
 
 
 def _is_within(path: str, folder: str) -> bool:
-    real, base = os.path.realpath(path), os.path.realpath(glob_prefix(folder))
+    real, base = os.path.realpath(path), os.path.realpath(folder)
     return os.path.commonpath([real, base]) == base

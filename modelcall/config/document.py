@@ -35,11 +35,15 @@ class Document:
 
     def mistake(self, path: KeyPath, message: str) -> Mistake:
         """Return a mistake at ``path``, or at the nearest block around it that was written down."""
-        known = path
-        while known and known not in self.places:
-            known = known[:-1]
+        known = self.written(path)
         place = self.places.get(known, Place("", ()))
         return Mistake(message, where=place.where, path=dotted((*place.path, *path[len(known) :])))
+
+    def written(self, path: KeyPath) -> KeyPath:
+        """Return the longest part of a path whose place is known."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return path
 
     def block(self, key: str) -> Document:
         """Return the document below ``key``; empty if there is no mapping."""
@@ -55,10 +59,11 @@ class Document:
         return Document({key: value for key, value in self.data.items() if key not in keys}, self.places, self.odd_text)
 
     def over(self, base: Document) -> Document:
-        """Return ``base`` with this document laid over it, block by block."""
-        return Document(
-            _laid_over(base.data, self.data), {**base.places, **self.places}, {**base.odd_text, **self.odd_text}
-        )
+        """Return ``base`` with this document laid over it, block by block. What neither has is missing in ``base``."""
+        places = {**base.places, **self.places}
+        if () in base.places:
+            places[()] = base.places[()]
+        return Document(_laid_over(base.data, self.data), places, {**base.odd_text, **self.odd_text})
 
     def with_value(self, path: KeyPath, value: object, *, where: str) -> Document:
         """Return the document with one value replaced; blocks on the way are made."""

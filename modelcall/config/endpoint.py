@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from modelcall.config.fields import looks_secret
 from modelcall.config.providers import owner_of, owner_of_key, provider_named
 from modelcall.config.urls import UrlRefusedError, host_of, is_loopback, normal_url
 
@@ -77,7 +76,7 @@ def resolve_endpoint(model: ModelConfig, environment: Environment) -> tuple[Endp
 
 def _urls(model: ModelConfig, environment: Environment) -> tuple[_Urls | None, list[Problem]]:
     if model.base_url:
-        return _urls_of_file(model.base_url)
+        return _Urls(model.base_url, "base_url", "file"), []
     if model.hosts_file:
         return _Urls((), "hosts_file", "file"), []
     for variable in _URL_VARIABLES:
@@ -90,26 +89,11 @@ def _urls(model: ModelConfig, environment: Environment) -> tuple[_Urls | None, l
     return None, [Problem(("base_url",), message, "missing")]
 
 
-def _urls_of_file(written: tuple[str, ...]) -> tuple[_Urls | None, list[Problem]]:
-    good: list[str] = []
-    problems = []
-    for index, url in enumerate(written):
-        try:
-            good.append(normal_url(url))
-        except UrlRefusedError as error:
-            problems.append(Problem(("base_url", index), f"{_safe(url)} {error}", "mistake"))
-    return (None if problems else _Urls(tuple(dict.fromkeys(good)), "base_url", "file")), problems
-
-
 def _url_of_variable(variable: str, value: str) -> tuple[_Urls | None, list[Problem]]:
     try:
         return _Urls((normal_url(value),), f"${variable}", "environment"), []
     except UrlRefusedError as error:
-        return None, [Problem(("base_url",), f"${variable}: {_safe(value)} {error}", "missing")]
-
-
-def _safe(url: str) -> str:
-    return "the URL" if looks_secret(url) or not url.isprintable() else f"{url[:100]!r}"
+        return None, [Problem(("base_url",), f"${variable}: {error}", "missing")]
 
 
 def _key(model: ModelConfig, urls: _Urls, environment: Environment) -> tuple[_Key | None, list[Problem]]:

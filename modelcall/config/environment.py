@@ -68,15 +68,16 @@ class Environment:
         """Return the environment with the variables of a file that are not set yet; without change if it is missing."""
         if not path.is_file():
             return self
-        name = path.relative_to(self.cwd).as_posix() if path.is_relative_to(self.cwd) else path.name
-        text, notes = _text(path, name)
+        shown = path.relative_to(self.cwd).as_posix() if path.is_relative_to(self.cwd) else path.name
+        text, notes = _text(path, shown)
         values, sources = dict(self.values), dict(self.sources)
         for binding in parse_stream(io.StringIO(text)):
             if binding.error:
-                notes.append(Mistake("this line sets no variable; skipped", where=f"{name}:{binding.original.line}"))
-            elif binding.key and binding.value is not None and _is_unset(values.get(binding.key)):
-                values[binding.key] = "".join(atom.resolve(values) for atom in parse_variables(binding.value))
-                sources[binding.key] = name
+                notes.append(Mistake("this line sets no variable; skipped", where=f"{shown}:{binding.original.line}"))
+            elif binding.key and binding.value is not None and is_placeholder(values.get(binding.key, "")):
+                known = {name: value for name, value in values.items() if not is_placeholder(value)}
+                values[binding.key] = "".join(atom.resolve(known) for atom in parse_variables(binding.value))
+                sources[binding.key] = shown
         return replace(self, values=values, sources=sources, notes=(*self.notes, *notes))
 
     def get(self, name: str) -> str | None:
@@ -113,10 +114,6 @@ class Environment:
         """``zh`` or ``en``, by the locale."""
         locale = self.get("LC_ALL") or self.get("LC_MESSAGES") or self.get("LANG") or ""
         return "zh" if locale.lower().startswith("zh") else "en"
-
-
-def _is_unset(value: str | None) -> bool:
-    return value is None or is_placeholder(value)
 
 
 def _text(path: Path, name: str) -> tuple[str, list[Mistake]]:

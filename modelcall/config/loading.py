@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from modelcall.config.assembly import Source, assemble
 from modelcall.config.document import Document, KeyPath, Place
@@ -138,13 +138,16 @@ def task_from_options(
 def _document_of(command: str, options: Mapping[str, object]) -> Document:
     stem = Path(str(options.get("input_folder", ""))).name.partition(".")[0]
     name = safe_name("_".join(filter(None, (command.replace("-", "_"), stem))))
-    document = Document({"task_name": name, "data": {}}, {(): Place(f"modelcall {command}", ())})
+    data: dict[str, Any] = {"task_name": name, "data": {}}
     for option, value in options.items():
-        path: KeyPath = tuple(OPTION_KEYS[option].split("."))
-        document = document.with_value(path, value, where=f"--{option}")
-        if path[0] == "debug":
-            document = document.with_value(("debug", "enabled"), True, where=f"--{option}")  # noqa: FBT003  a value
-    return document
+        block, key = OPTION_KEYS[option].split(".")
+        data.setdefault(block, {})[key] = value
+    if "debug" in data:
+        data["debug"]["enabled"] = True
+    flags: dict[KeyPath, Place] = {
+        tuple(key.split(".")): Place(f"--{option}", ()) for option, key in OPTION_KEYS.items()
+    }
+    return Document(data, {(): Place(f"modelcall {command}", ()), **flags})
 
 
 def _assembled(source: Source, findings: Findings, shown: str, *, for_run: bool) -> LoadedTask:
@@ -168,7 +171,18 @@ def _assembled(source: Source, findings: Findings, shown: str, *, for_run: bool)
 
 
 def _all_mistakes(mistakes: list[Mistake], shown: str) -> ConfigError:
-    """One error for all; the same thing found by two checks is told once."""
-    once = list(dict.fromkeys(mistakes))
+    """One error for all, file by file and line by line; what two checks found is told once."""
+    files = {_file_and_line(mistake)[0]: order for order, mistake in reversed(list(enumerate(mistakes)))}
+    once = sorted(dict.fromkeys(mistakes), key=lambda mistake: _order(mistake, files))
     count = f"{len(once)} mistakes" if len(once) > 1 else "a mistake"
     return ConfigError(f"{shown}: {count}; nothing was started", hint="correct them and start again", mistakes=once)
+
+
+def _order(mistake: Mistake, files: Mapping[str, int]) -> tuple[int, int]:
+    file, line = _file_and_line(mistake)
+    return files[file], line
+
+
+def _file_and_line(mistake: Mistake) -> tuple[str, int]:
+    file, _, line = mistake.where.rpartition(":")
+    return (file, int(line)) if line.isdecimal() else (mistake.where, 0)

@@ -26,6 +26,7 @@ from modelcall.config.fields import (
     looks_secret,
     refuse,
 )
+from modelcall.config.urls import UrlRefusedError, normal_url
 
 EMBEDDED: Final = "embedded"
 """The provider that a run starts for itself."""
@@ -89,6 +90,15 @@ def _variable(name: str) -> str:
     return name
 
 
+def _base_urls(urls: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if urls == ():
+        refuse("must name at least one URL, or be left out")
+    try:
+        return None if urls is None else tuple(dict.fromkeys(map(normal_url, urls)))
+    except UrlRefusedError as error:
+        refuse(str(error))
+
+
 def _proxy(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -143,7 +153,7 @@ class ModelConfig(Block):
     completions_params: Annotated[OrDefaults[dict[str, Any]], AfterValidator(_params)] = Field(
         default={}, description="Passed as they are to chat completions: temperature, max_tokens, extra_body, …"
     )
-    base_url: Texts | None = Field(
+    base_url: Annotated[Texts | None, AfterValidator(_base_urls)] = Field(
         default=None, description="URL of the endpoint up to /v1, or a list of them: a pool that shares the load."
     )
     hosts_file: Text | None = Field(

@@ -51,7 +51,7 @@ def output_warnings(config: OutputConfig) -> Iterator[Finding]:
     for key in config.untyped():
         yield (
             ("json_keys",),
-            f"the column {key} will be text that holds JSON; its type stands in json_default_values or json_schema",
+            f"the column {key} will be text that holds JSON; give its type in json_default_values or json_schema",
         )
     keys = config.keys()
     for key in config.properties():

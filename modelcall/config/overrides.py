@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from modelcall.config.yaml_loader import parse_value
 from modelcall.errors import ConfigError, Mistake
@@ -13,23 +13,25 @@ if TYPE_CHECKING:
     from modelcall.config.document import Document, KeyPath
 
 
+SET: Final = "--set"
+
+
 def apply_overrides(document: Document, overrides: Sequence[str]) -> tuple[Document, list[Mistake]]:
     """Lay ``KEY=VALUE`` texts over a document, the last one of a key wins."""
     mistakes: list[Mistake] = []
     for text in overrides:
-        key, equals, value_text = text.partition("=")
-        where = f"--set {key}" if equals else "--set"
+        key, _, value_text = text.partition("=")
         path: KeyPath = tuple(part.strip() for part in key.split("."))
         problem = _problem(document, path, text)
         if problem is not None:
-            mistakes.append(Mistake(problem, where=where))
+            mistakes.append(Mistake(problem, where=SET))
             continue
         try:
-            value = parse_value(value_text, shown=where)
+            value = parse_value(value_text, shown=SET)
         except ConfigError as error:
             mistakes.extend(error.mistakes)
             continue
-        document = document.with_value(path, value, where=where)
+        document = document.with_value(path, value, where=SET)
     return document, mistakes
 
 

@@ -32,7 +32,7 @@ def without_disabled(document: Document) -> Document:
     for key in _SWITCHED:
         block = document.data.get(key)
         if isinstance(block, dict) and _is_off(block.get("enabled")):
-            document = document.with_value((key,), {"enabled": False}, where=document.places[(key,)].where)
+            document = document.with_value((key,), {"enabled": False}, where=document.mistake((key,), "").where)
     return document
 
 

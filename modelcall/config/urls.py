@@ -8,6 +8,8 @@ import socket
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
+from modelcall.config.fields import looks_secret
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,7 +21,7 @@ _METADATA_ADDRESSES: Final = frozenset(
 )
 """Where clouds serve credentials of the machine, beside the link-local 169.254.169.254."""
 _LOOKS_LOCAL: Final = re.compile(
-    r"(?:localhost|127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|\[|[^./]+(?::\d+)?(?:/|$))"
+    r"(?:localhost|127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|\[|[^./:@]+(?::\d+)?(?:/|$))"
 )
 
 
@@ -34,11 +36,14 @@ def normal_url(url: str) -> str:
         UrlRefusedError: It has no scheme, holds credentials, or points where no endpoint is.
     """
     text = url.strip()
+    may_show = text.isprintable() and not looks_secret(text) and not set(text) & set("@?#")
+    named = repr(text[:100]) if may_show else "the URL"
     if "://" not in text:
         scheme = "http" if _LOOKS_LOCAL.match(text) else "https"
-        raise UrlRefusedError(f"has no scheme; write {scheme}://{text.lstrip('/')}")
+        instead = f"{scheme}://{text.lstrip('/')[:100]}" if "@" not in text else f"{scheme}://HOST/v1"
+        raise UrlRefusedError(f"{named} has no scheme; write {instead}")
     for problem in _problems(text):
-        raise UrlRefusedError(problem)
+        raise UrlRefusedError(f"{named} {problem}")
     path = text.rstrip("/")
     return path.removesuffix("/chat/completions").rstrip("/")
 
