@@ -121,11 +121,7 @@ class Message(Enum):
     FORMAT_VALID = _same(_DEBUG, "✅ Valid JSON response received with keys: {keys}")
 
     # the endpoint
-    RETRY = Text(
-        _WARNING,
-        "🔁 请求失败 ({cause}), {seconds:.1f} 秒后重试",
-        "🔁 Request failed ({cause}), trying again in {seconds:.1f} s",
-    )
+    RETRY = Text(_WARNING, "🔁 请求失败, 将重试: {message}", "🔁 Request failed, trying again: {message}")
     COOLDOWN = Text(
         _WARNING,
         "🧊 {endpoint} 要求等待 {seconds:.1f} 秒 ({cause})",
@@ -138,13 +134,13 @@ class Message(Enum):
     )
     OUTAGE = Text(
         _WARNING,
-        "🔌 服务 {seconds:.0f} 秒没有应答, 暂停请求并等待恢复; 不计入任何一行",
-        "🔌 No answer for {seconds:.0f} s; asking pauses until the endpoint is back, and no row is charged",
+        "🔌 服务中断, 暂停请求并等待恢复, 不计入任何一行: {message}",
+        "🔌 Outage; asking pauses, and no row is charged: {message}",
     )
-    OUTAGE_OVER = Text(
+    RECOVERED = Text(
         _INFO,
-        "🔌 服务恢复, 中断了 {seconds:.0f} 秒",
-        "🔌 The endpoint is back after {seconds:.0f} s",
+        "🔌 服务恢复, 中断了 {seconds:.0f} 秒: {message}",
+        "🔌 Back after {seconds:.0f} s: {message}",
     )
     EJECTED = Text(_WARNING, "📤 暂停使用 {endpoint} ({cause})", "📤 {endpoint} is left out for now ({cause})")
     REJOINED = Text(_INFO, "📥 重新使用 {endpoint}", "📥 {endpoint} is back in use")

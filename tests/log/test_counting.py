@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def record(at: float, message: Message = Message.RETRY, **facts: object) -> logging.LogRecord:
-    said = Said(message, {"cause": "connect", "seconds": 1.0, **facts})
+    said = Said(message, {"cause": "connect", "message": "connection refused", **facts})
     made = logging.LogRecord("modelcall", message.value.level, "", 0, said, None, None)
     made.created = at
     return made
@@ -29,8 +29,8 @@ def test_five_a_minute_and_then_a_count() -> None:
     assert len(passed) == FIRST == 5
     later = texts(counter.admit(record(WINDOW + 1)))
     assert later == [
-        "… and 995 more of this kind: 🔁 Request failed (connect), trying again in 1.0 s",
-        "🔁 Request failed (connect), trying again in 1.0 s",
+        "… and 995 more of this kind: 🔁 Request failed, trying again: connection refused",
+        "🔁 Request failed, trying again: connection refused",
     ]
 
 

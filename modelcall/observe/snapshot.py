@@ -1,0 +1,116 @@
+"""The state of a run at one moment, as plain data: what a live view, a status file or a worker's parent reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from modelcall.observe.latency import Latency, merged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Counts since this start, but for ``rows_recorded``. Picklable; :func:`combined` adds those of several workers."""
+
+    elapsed: float = 0.0
+    """Seconds since the start."""
+    files_total: int = 0
+    files_open: int = 0
+    files_done: int = 0
+    files_failed: int = 0
+    rows_recorded: int = 0
+    """Outcomes of earlier starts, in the files begun so far."""
+    rows_scored: int = 0
+    rows_failed: int = 0
+    rows_total: int | None = None
+    """Rows of all files of this start; estimated from the files done, None as long as nothing is known."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    attempts: int = 0
+    retries: Mapping[str, int] = field(default_factory=dict)
+    """By cause."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Failed rows by error type."""
+    events: Mapping[str, int] = field(default_factory=dict)
+    """What the client told, by name, retries and valid answers aside."""
+    in_flight: int = 0
+    limit: int = 0
+    ceiling: int = 0
+    rate: float = 0.0
+    """Rows per second, over the last minute."""
+    latency: Latency = field(default_factory=Latency)
+    history: tuple[tuple[float, int, int], ...] = ()
+    """Concurrency over time: (seconds since the start, limit, in flight)."""
+
+    @property
+    def rows_done(self) -> int:
+        """Rows that got their outcome since this start."""
+        return self.rows_scored + self.rows_failed
+
+    @property
+    def success_rate(self) -> float | None:
+        """Of the rows done since this start, the share with a score; None before the first."""
+        return self.rows_scored / self.rows_done if self.rows_done else None
+
+    @property
+    def rows_left(self) -> int | None:
+        """Rows without an outcome; None if the total is unknown."""
+        return None if self.rows_total is None else max(0, self.rows_total - self.rows_recorded - self.rows_done)
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to the end at the present rate, which rows of earlier starts do not enter; None if unknown."""
+        if self.rows_left == 0:
+            return 0.0
+        return self.rows_left / self.rate if self.rows_left is not None and self.rate > 0 else None
+
+
+def combined(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """One view of workers that run side by side. The history is the first one's: limits of processes do not line up."""
+    every = list(snapshots)
+    if not every:
+        return Snapshot()
+    totals = [snapshot.rows_total for snapshot in every]
+    return Snapshot(
+        elapsed=max(snapshot.elapsed for snapshot in every),
+        rows_total=None if None in totals else sum(total or 0 for total in totals),
+        retries=_added(snapshot.retries for snapshot in every),
+        failures=_added(snapshot.failures for snapshot in every),
+        events=_added(snapshot.events for snapshot in every),
+        rate=sum(snapshot.rate for snapshot in every),
+        latency=merged(snapshot.latency for snapshot in every),
+        history=every[0].history,
+        **{name: sum(getattr(snapshot, name) for snapshot in every) for name in _SUMS},
+    )
+
+
+_SUMS = (
+    "files_total",
+    "files_open",
+    "files_done",
+    "files_failed",
+    "rows_recorded",
+    "rows_scored",
+    "rows_failed",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "attempts",
+    "in_flight",
+    "limit",
+    "ceiling",
+)
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)
