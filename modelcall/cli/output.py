@@ -1,0 +1,58 @@
+"""Printing: results to stdout, everything else to stderr, and nothing that a text could do to a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+import orjson
+
+from modelcall.log.inert import capped, inert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_LONGEST = 2000
+
+
+def shown(value: object, *, chars: int = _LONGEST) -> str:
+    """Return a value as one line that does nothing: control and direction characters become escapes."""
+    return capped(inert(str(value)), chars)
+
+
+def result(lines: Iterable[str]) -> None:
+    """Print what the command was asked for. A reader that has gone away is no error."""
+    _print(sys.stdout, lines)
+
+
+def result_json(value: Any) -> None:  # noqa: ANN401  any JSON value
+    """Print one JSON document as the result."""
+    result([orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()])
+
+
+def message(*lines: str) -> None:
+    """Print messages; they were made inert where they were put together."""
+    _print(sys.stderr, lines)
+
+
+def table(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Lay pairs out as lines, the left column as wide as its longest entry."""
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"{name:<{width}}  {value}".rstrip() for name, value in rows]
+
+
+def _print(stream: TextIO, lines: Iterable[str]) -> None:
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.writelines(line.encode(encoding, "backslashreplace").decode(encoding) + "\n" for line in lines)
+        stream.flush()
+    except BrokenPipeError:
+        _drop(stream)
+
+
+def _drop(stream: TextIO) -> None:
+    """Send what is still to come into the void, so that the interpreter's last flush finds nobody missing either."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -1,0 +1,157 @@
+"""What a start brought, as a table for people or as JSON, and what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from modelcall.cli.failing import FAILED_ROWS, OK, SAME_COMMAND, STOPPED
+from modelcall.cli.output import shown, table
+from modelcall.fs.local import LocalFileSystem
+from modelcall.state.shard import output_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from modelcall.observe import Snapshot
+    from modelcall.task_manager.summary import Summary
+
+_REASON_CHARS: Final = 200
+_FILES_SHOWN: Final = 5
+_HOW: Final = {
+    "new": "a new run",
+    "joined": "its part in a run that others share",
+    "continued": "went on with the run",
+    "extended": "new files for a finished run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that is told at the end of a start."""
+
+    task: str
+    summary: Summary
+    snapshot: Snapshot
+    log: str
+    reasons: Mapping[str, str]
+    """The first reason of each kind of failure, of this start."""
+    max_failed_ratio: float
+    files: int = field(init=False)
+    rows: int = field(init=False)
+    scored: int = field(init=False)
+    failed: int = field(init=False)
+    unfinished: int = field(init=False)
+    failures: Counter[str] = field(init=False)
+    broken: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        passes = self.summary.passes
+        sums = {name: sum(getattr(tally, name) for tally in passes) for name in ("files", "rows", "scored", "failed")}
+        sums["unfinished"] = sum(max(0, tally.unfinished) for tally in passes)
+        for name, value in sums.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "failures", sum((tally.failures for tally in passes), Counter[str]()))
+        object.__setattr__(self, "broken", {f: why for tally in passes for f, why in tally.broken_files.items()})
+
+    def failed_lists(self) -> list[str]:
+        """Folders that list the failed rows, with reason and raw answer."""
+        fs = LocalFileSystem()
+        folders = (f"{output_at(fs, output).state}/failed" for output in self.summary.outputs)
+        return [folder for folder in folders if self.failed and fs.exists(folder)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        summary, rate = self.summary, self.snapshot.rows_done / max(self.snapshot.elapsed, 1e-9)
+        return {
+            "task": self.task,
+            "exit_code": summary.exit_code,
+            "run": summary.run,
+            "how": summary.how,
+            "timestamp": summary.timestamp,
+            "job_index": summary.shard.job_index,
+            "world_size": summary.shard.world_size,
+            "worked": summary.worked,
+            "outputs": summary.outputs,
+            "files": {"done": self.files, "failed": len(self.broken), "unfinished": self.unfinished},
+            "rows": {"total": self.rows, "scored": self.scored, "failed": self.failed},
+            "rows_of_this_start": self.snapshot.rows_done,
+            "failures": dict(self.failures),
+            "first_reasons": dict(self.reasons),
+            "broken_files": self.broken,
+            "failed_lists": self.failed_lists(),
+            "seconds": round(self.snapshot.elapsed, 3),
+            "rows_per_second": round(rate, 1),
+            "log": self.log,
+            "waiting_files": list(summary.waiting),
+            "passed_over_files": list(summary.passed_over),
+            "stopped_by": summary.error.message if summary.error else None,
+            "signal": summary.signal,
+        }
+
+    def lines(self) -> list[str]:
+        """Return it for people."""
+        return table([(name, value) for name, value in self._pairs() if value])
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        summary, now = self.summary, self.snapshot
+        yield "task", f"{shown(self.task)}: {_HOW[summary.how]} of {summary.timestamp}"
+        if summary.shard.world_size > 1:
+            yield "shard", f"{summary.shard.job_index} of {summary.shard.world_size}, by {summary.shard.source}"
+        yield "files", ", ".join(_counted(done=self.files, failed=len(self.broken), unfinished=self.unfinished))
+        yield "rows", f"{self.rows:,} in finished files: {self.scored:,} scored, {self.failed:,} failed"
+        for kind, count in self.failures.most_common():
+            reason = shown(self.reasons.get(kind, ""), chars=_REASON_CHARS)
+            yield f"  {kind}", f"{count:,}{f', first {reason}' if reason else ''}"
+        for name, why in list(self.broken.items())[:_FILES_SHOWN]:
+            yield f"  {shown(name)}", shown(why, chars=_REASON_CHARS)
+        if now.rows_done:
+            seconds = timedelta(seconds=round(now.elapsed, 1))
+            rate = now.rows_done / max(now.elapsed, 1e-9)
+            yield "this start", f"{now.rows_done:,} rows in {str(seconds)[:9]}, {rate:,.1f} rows/s"
+        yield "output", "\n".join(map(shown, summary.outputs)).replace("\n", ", ")
+        yield "failed rows", ", ".join(map(shown, self.failed_lists()))
+        yield "waiting", _named(summary.waiting, "came after the listing; the next run takes them")
+        yield "passed over", _named(summary.passed_over, "are no data files by their names")
+        yield "log", shown(self.log)
+        yield "exit", f"{summary.exit_code}: {self.meaning()}"
+
+    def meaning(self) -> str:
+        """Say what the exit code means here."""
+        code = self.summary.exit_code
+        if code == OK and not self.summary.worked:
+            return "the run was done before; nothing was left to do"
+        if code == OK and self.failed:
+            return f"finished; the failed rows are within options.max_failed_ratio {self.max_failed_ratio:g}"
+        if code == OK:
+            return "finished; every row is scored"
+        if code == FAILED_ROWS:
+            return "finished, but not everything is scored"
+        return "stopped before the end" if code == STOPPED else "interrupted before the end"
+
+    def next_step(self) -> str | None:
+        """Say what to do next, if something went wrong; a stop that has an error of its own says it there."""
+        code = self.summary.exit_code
+        if code == OK or (code == STOPPED and self.summary.error is not None):
+            return None
+        if code != FAILED_ROWS:
+            return SAME_COMMAND
+        if self.broken:
+            return "repair the files that failed, or take them away, and start again: finished files are kept"
+        return (
+            f"look into {', '.join(map(shown, self.failed_lists()))}; accept them with options.max_failed_ratio, or "
+            "remove the cause and start over with --fresh"
+        )
+
+
+def _counted(**counts: int) -> Iterator[str]:
+    return (f"{count:,} {name}" for name, count in counts.items() if count or name == "done")
+
+
+def _named(names: tuple[str, ...], what: str) -> str:
+    if not names:
+        return ""
+    some = ", ".join(map(shown, names[:_FILES_SHOWN])) + (", …" if len(names) > _FILES_SHOWN else "")
+    return f"{len(names):,} file(s) {what}: {some}"

@@ -1,0 +1,149 @@
+"""A loaded task to its end: log, signals, live view, the run, the report."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from modelcall.cli.failing import log_in_use
+from modelcall.cli.live import live_view, wants_live_view
+from modelcall.cli.observing import Watch
+from modelcall.cli.output import message, result, result_json, shown
+from modelcall.cli.report import Report
+from modelcall.cli.signals import heeded
+from modelcall.errors import ConfigError
+from modelcall.log import LogSettings, Message, OpenLog, log_path, say, setup
+from modelcall.observe import heartbeat
+from modelcall.task_manager.summary import Stop
+from modelcall.task_manager.task_run import TaskRun
+
+if sys.platform != "win32":
+    import uvloop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from modelcall.config.loading import LoadedTask
+    from modelcall.config.shard import Shard
+    from modelcall.task_manager.summary import Invocation, Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """What the user wants to see."""
+
+    quiet: bool = False
+    """No progress and no log lines on stderr."""
+    as_json: bool = False
+
+
+def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> int:
+    """Run a task and report on it; return the exit code.
+
+    Raises:
+        ConfigError: Nothing was started.
+        FatalError: Stopped before the end; the report is out already.
+    """
+    started = datetime.now().astimezone()
+    folder = loaded.environment.cwd / loaded.task.logging.dir
+    stop = Stop()
+    watch = Watch(loaded, folder=folder, started=started)
+    run = TaskRun(loaded, invocation, listener=watch.observers, stop=stop, now=started, begins=watch)
+    settings = _log_settings(loaded, folder, run.shard, showing, started=started)
+    log_in_use.set(settings)
+    with _open_log(settings):
+        _say_start(loaded, run.shard)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop if sys.platform != "win32" else None) as runner:
+            summary = runner.run(_run(run, watch, stop, loaded=loaded, showing=showing))
+        report = Report(
+            task=loaded.task.task_name,
+            summary=summary,
+            snapshot=watch.end(summary),
+            log=str(settings.file),
+            reasons=watch.reasons.found,
+            max_failed_ratio=loaded.task.options.max_failed_ratio,
+        )
+        _say_end(report)
+    _show(report, showing)
+    if summary.error is not None and summary.signal is None:
+        raise summary.error
+    return summary.exit_code
+
+
+async def _run(run: TaskRun, watch: Watch, stop: Stop, *, loaded: LoadedTask, showing: Showing) -> Summary:
+    """Run the task with everything around it that lives in its event loop."""
+    console = Console(stderr=True)
+    beat = asyncio.get_running_loop().create_task(heartbeat(watch.observers))
+    options = loaded.task.options
+    try:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(heeded(stop, task=loaded.task.task_name, grace_seconds=options.grace_seconds))
+            if wants_live_view(console) and not showing.quiet:
+                await stack.enter_async_context(live_view(watch.progress.snapshot, console))
+            return await run.run()
+    finally:
+        beat.cancel()
+        with suppress(asyncio.CancelledError):
+            await beat
+
+
+def _log_settings(
+    loaded: LoadedTask, folder: Path, shard: Shard, showing: Showing, *, started: datetime
+) -> LogSettings:
+    job_index = shard.job_index if shard.world_size > 1 else None
+    logging = loaded.task.logging
+    return LogSettings(
+        file=log_path(folder, task=loaded.task.task_name, started=started, job_index=job_index),
+        level=logging.level,
+        language=logging.language,
+        terminal=not showing.quiet,
+        secrets=tuple(loaded.environment.secrets()),
+    )
+
+
+def _open_log(settings: LogSettings) -> OpenLog:
+    try:
+        return setup(settings)
+    except OSError as error:
+        raise ConfigError(
+            f"{settings.file}: the log cannot be written: {error.strerror or error}",
+            hint="set logging.dir to a folder that can be written",
+        ) from error
+
+
+def _say_start(loaded: LoadedTask, shard: Shard) -> None:
+    say(Message.TASK_STARTED, task=loaded.task.task_name)
+    if shard.world_size > 1:
+        say(Message.SHARD, index=shard.job_index, world_size=shard.world_size)
+        say(Message.SHARD_SOURCE, source=shard.source)
+    for warning in loaded.warnings:
+        say(Message.WARNING, text=str(warning), cause=str(warning))
+
+
+def _say_end(report: Report) -> None:
+    summary, task = report.summary, report.task
+    if summary.signal is not None:
+        return  # said when the signal came
+    if summary.error is not None:
+        say(Message.TASK_STOPPED, task=task, reason=summary.error.message)
+    elif not summary.worked:
+        say(Message.TASK_ALREADY_DONE, task=task)
+    else:
+        seconds = report.snapshot.elapsed
+        say(Message.TASK_DONE, task=task, scored=report.scored, failed=report.failed, seconds=seconds)
+
+
+def _show(report: Report, showing: Showing) -> None:
+    if showing.as_json:
+        result_json(report.as_json())
+    else:
+        result(report.lines())
+    step = report.next_step()
+    if step is not None:
+        message(f"{shown(report.meaning())}", f"next: {step}")

@@ -1,0 +1,69 @@
+"""``modelcall verify``: what a run wrote, read again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelcall.cli.failing import FAILED_ROWS, OK
+from modelcall.cli.options import Fs, Json, Root
+from modelcall.cli.output import message, result, result_json, shown, table
+from modelcall.config.environment import Environment
+from modelcall.config.paths import data_root, local_path
+from modelcall.fs.local import LocalFileSystem
+from modelcall.pipeline.verify import verify as verify_output
+from modelcall.state.run import noted_runs
+from modelcall.state.shard import output_at
+
+if TYPE_CHECKING:
+    from modelcall.pipeline.verify import Findings
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_EXAMPLES = """\
+\b
+Examples:
+  modelcall verify data/tagged/x
+  modelcall verify out.parquet --json
+
+\b
+Every input row exactly once, in order; checksums, schema and counts. Exit codes: 0 all right,
+3 something is wrong (listed), 2 no run wrote there."""
+
+
+@app.command(epilog=_EXAMPLES)
+def verify(
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="Output folder or file of a run.")],
+    *,
+    fs: Fs = None,
+    root: Root = None,
+    as_json: Json = False,
+) -> int:
+    """Read again what a run wrote, and prove that every row is there once, in order."""
+    environment = Environment.read()
+    base = data_root(environment=environment, root=root, fs=fs, task_root=None, task_fs=None)
+    storage = LocalFileSystem()
+    place = output_at(storage, local_path(output, root=base, environment=environment))
+    findings = verify_output(place, noted_runs(storage, place.state))
+    if as_json:
+        result_json({"output": place.folder, **asdict(findings)})
+    else:
+        result(_lines(place.folder, findings))
+    if findings.problems:
+        count = len(findings.problems)
+        message(f"{count} problem(s) in {shown(output)}", "next: start the run's command again, or restore the files")
+    return FAILED_ROWS if findings.problems else OK
+
+
+def _lines(folder: str, findings: Findings) -> list[str]:
+    partial = f", {findings.partial} of them partial (debug limits)" if findings.partial else ""
+    pairs = [
+        ("output", shown(folder)),
+        ("files", f"{findings.files:,} published{partial}; {findings.compared:,} compared with their input"),
+        ("rows", f"{findings.rows:,}: {findings.scored:,} scored, {findings.failed:,} failed"),
+        *(("wrong", shown(problem)) for problem in findings.problems),
+        ("verdict", f"{len(findings.problems)} problem(s)" if findings.problems else "every row once, in order"),
+    ]
+    return table(pairs)
