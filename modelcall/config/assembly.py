@@ -16,7 +16,7 @@ from modelcall.config.crosschecks import (
 )
 from modelcall.config.endpoint import Endpoint, resolve_endpoint
 from modelcall.config.model import ModelConfig
-from modelcall.config.parts import read_part, read_task, without_disabled
+from modelcall.config.parts import read_part, read_task, warn_of_forgotten_switch, without_disabled
 from modelcall.config.paths import find_config
 from modelcall.config.prompt import PromptConfig
 from modelcall.config.unsupported import unsupported_mistakes
@@ -64,6 +64,7 @@ class Assembled:
 def assemble(source: Source, findings: Findings) -> Assembled:
     """Check everything; ``findings`` takes what is wrong."""
     document = without_disabled(source.document)
+    warn_of_forgotten_switch(document, findings)
     findings.mistakes += unsupported_mistakes(document)
     parts = Assembled(_environment(source), _scorer(document))
     parts.task = read_task(document, findings)

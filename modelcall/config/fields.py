@@ -90,7 +90,7 @@ def shown(value: object) -> str:
 
 
 _SECRET_TEXT: Final = re.compile(
-    r"(?i)^(?:bearer|basic)\s|(?<![a-z0-9])(?:sk|ak|pk|rk|ghp|hf|AKLT|AKTP)[-_]?[a-z0-9_-]{12,}|://[^/@\s]*@"
+    r"^(?i:bearer|basic)\s|(?<![A-Za-z0-9])(?:(?i:sk|pk|rk|ghp|hf)[-_]|AKLT|AKTP|AKIA)[A-Za-z0-9_-]{12,}|://[^/@\s]*@"
 )
 
 

@@ -36,6 +36,15 @@ def without_disabled(document: Document) -> Document:
     return document
 
 
+def warn_of_forgotten_switch(document: Document, findings: Findings) -> None:
+    """Warn about a block that is filled in and has no ``enabled``: it is off."""
+    for key in _SWITCHED:
+        block = document.data.get(key)
+        if isinstance(block, dict) and block and "enabled" not in block:
+            message = "is ignored: it does not say `enabled: true`"
+            findings.warnings.append(document.mistake((key,), message))
+
+
 def _is_off(value: object) -> bool:
     return value is False or (isinstance(value, str) and value.lower() in ("no", "off", "false"))
 

@@ -393,6 +393,12 @@ def test_what_may_surprise_is_warned_about(load: Load, folder: Path) -> None:
     assert 'data.output_folder: {timestmp} is no placeholder and stays as it is; did you mean "timestamp"?' in text
 
 
+def test_block_without_its_switch_is_warned_about(load: Load) -> None:
+    assert "t.yaml:7: debug: is ignored: it does not say `enabled: true`" in warned(
+        load, TASK + "debug: {max_files: 1}\n"
+    )
+
+
 def test_repeated_runs_need_a_place_each(mistakes: Mistakes, load: Load) -> None:
     repeated = TASK + "distributed: {enabled: true, num_runs: 3}\n"
 

@@ -72,6 +72,11 @@ def test_times_are_seconds_or_carry_their_unit(written: object, seconds: float) 
     assert model(hedge_after=written).hedge_after == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize("text", ["skip_special_tokens", "basic", "task-specific-instructions", "a@b.example"])
+def test_ordinary_words_are_no_credentials(text: str) -> None:
+    assert model(completions_params={"stop": [text]}).completions_params == {"stop": [text]}
+
+
 def test_embedded_needs_a_provider_only() -> None:
     found, mistakes = check(
         Document({"provider": "embedded", "embedded": {"latency": "50ms", "faults": {"mix": 0.05}}}), ModelConfig
