@@ -43,7 +43,7 @@ BUILT_IN: Mapping[str, Mapping[str, BuiltIn]] = {
         "quality": BuiltIn("modelcall.scorers.rule_plan:plan_quality"),
         "custom": BuiltIn("modelcall.scorers.rule_plan:plan_custom"),
     },
-    "servers": {"embedded": BuiltIn("modelcall.mock.process:EmbeddedServer")},
+    "servers": {"embedded": BuiltIn("modelcall.mock.embedded:embedded_server")},
     "engines": {"inline": BuiltIn("modelcall.engines.inline:InlineEngine")},
     "filesystems": {"local": BuiltIn("modelcall.fs.local:LocalFileSystem")},
     "formats": {

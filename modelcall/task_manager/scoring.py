@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunStore
     from modelcall.state.shard import Progress
-    from modelcall.task_manager.summary import Stop
+    from modelcall.task_manager.summary import Begins, Stop
     from modelcall.types import RowScorer, RunListener
 
 _COLUMNS = "columns"
@@ -45,6 +45,7 @@ class Scoring:
         look: Callable[[Sequence[ListedFile]], Seen],
         serve: Callable[[], tuple[str, ...]],
         listener: RunListener,
+        begins: Begins | None,
         stop: Stop,
     ) -> None:
         self._loaded = loaded
@@ -55,6 +56,7 @@ class Scoring:
         self._look = look
         self._serve = serve
         self._listener = listener
+        self._begins = begins
         self._stop = stop
 
     async def run(self, run: ShardRun) -> bool:
@@ -107,6 +109,8 @@ class Scoring:
             listener=Fanout(self._listener, ledger),
             settings=self._settings(),
         )
+        if self._begins is not None:
+            self._begins.pass_begins(left.todo, scorer.permits)
         self._stop.when_asked(runner.stop)
         engine = load("engines", "inline").target()
         try:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from modelcall.config.shard import Shard
     from modelcall.errors import FatalError
     from modelcall.pipeline.shard_run import Tally
+    from modelcall.state.listing import ListedFile
+    from modelcall.types import PermitSource
 
 
 _T = TypeVar("_T")
@@ -91,3 +93,13 @@ class Summary:
         failed = sum(tally.failed for tally in self.passes)
         broken = any(tally.broken_files for tally in self.passes)
         return 3 if broken or failed > self.max_failed_ratio * rows else 0
+
+
+class Begins(Protocol):
+    """Who wants to know, beside what happens, what is about to: with facts that only a start has."""
+
+    def run_begins(self, summary: Summary) -> None:
+        """It is settled which run this start belongs to."""
+
+    def pass_begins(self, files: Sequence[ListedFile], permits: PermitSource) -> None:
+        """These files are left to do; ``permits`` count the requests in flight."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from modelcall.scorers.planning import ScorerPlan
     from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunRecord
-    from modelcall.task_manager.summary import Invocation, Stop
+    from modelcall.task_manager.summary import Begins, Invocation, Stop
     from modelcall.types import RunListener
 
 
@@ -42,12 +42,20 @@ class TaskRun:
     """One start of one task."""
 
     def __init__(
-        self, loaded: LoadedTask, invocation: Invocation, *, listener: RunListener, stop: Stop, now: datetime
+        self,
+        loaded: LoadedTask,
+        invocation: Invocation,
+        *,
+        listener: RunListener,
+        stop: Stop,
+        now: datetime,
+        begins: Begins | None = None,
     ) -> None:
         self._loaded = loaded
         self._task = loaded.task
         self._fresh = invocation.fresh
         self._listener = listener
+        self._begins = begins
         self._stop = stop
         self._now = now
         self._fs: FileSystem = load("filesystems", "local").target()
@@ -79,6 +87,8 @@ class TaskRun:
         store = self._store()
         start = await asyncio.to_thread(self._begin, store)
         summary = self._summary(start)
+        if self._begins is not None:
+            self._begins.run_begins(summary)
         with ExitStack() as servers:
             scoring = Scoring(
                 self._loaded,
@@ -88,6 +98,7 @@ class TaskRun:
                 look=self._look,
                 serve=lambda: self._serve(servers),
                 listener=self._listener,
+                begins=self._begins,
                 stop=self._stop,
             )
             try:
