@@ -104,12 +104,6 @@ def fixed_prefix(path: str) -> str:
     return path if found is None else path[: found.start()].rpartition("/")[0] or "/"
 
 
-def glob_prefix(path: str) -> str:
-    """Return the longest folder of an absolute path above its first wildcard; the path itself if it has none."""
-    found = _WILDCARD.search(path)
-    return path if found is None else path[: found.start()].rpartition("/")[0] or "/"
-
-
 def is_glob(path: str) -> bool:
     """Whether a path holds wildcards."""
     return _WILDCARD.search(path) is not None

@@ -11,7 +11,6 @@ from modelcall.config.paths import (
     data_root,
     fill,
     fixed_prefix,
-    glob_prefix,
     local_path,
     placeholders_in,
     safe_name,
@@ -84,11 +83,6 @@ def test_local_path(path: str, expected: str) -> None:
 )
 def test_longest_prefix_without_placeholders(path: str, prefix: str) -> None:
     assert fixed_prefix(path) == prefix
-
-
-@pytest.mark.parametrize(("path", "prefix"), [("/a/*/b", "/a"), ("/a/b?.x", "/a"), ("/*", "/"), ("/a/b", "/a/b")])
-def test_longest_prefix_without_wildcards(path: str, prefix: str) -> None:
-    assert glob_prefix(path) == prefix
 
 
 def test_placeholders() -> None:
