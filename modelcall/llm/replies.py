@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from modelcall.llm.exchange import Reply
@@ -37,8 +36,8 @@ def parse_reply(data: object) -> Reply:
     )
 
 
-def _mapping(value: object, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
+def _mapping(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
         raise ShapeError(f"{where} is not an object")
     return value
 
@@ -60,17 +59,17 @@ def _text(content: object) -> str | None:
 def _part(part: object) -> str | None:
     if isinstance(part, str):
         return part
-    if not isinstance(part, Mapping) or part.get("type", "text") not in {"text", "output_text"}:
+    if not isinstance(part, dict) or part.get("type", "text") not in {"text", "output_text"}:
         return None
     text = part.get("text")
-    if isinstance(text, Mapping):  # {"text": {"value": …}}, as the assistants interface writes it
+    if isinstance(text, dict):  # {"text": {"value": …}}, as the assistants interface writes it
         text = text.get("value")
     return text if isinstance(text, str) else None
 
 
 def parse_usage(data: object) -> Usage | None:
     """Understand a usage block; what is absent, negative or no number counts as not said."""
-    if not isinstance(data, Mapping):
+    if not isinstance(data, dict):
         return None
     usage = Usage(
         prompt_tokens=_count(data.get("prompt_tokens")),
@@ -87,9 +86,9 @@ def parse_usage(data: object) -> Usage | None:
     return None if usage == Usage() else usage
 
 
-def _detail(data: Mapping[str, Any], block: str, name: str) -> int | None:
+def _detail(data: dict[str, Any], block: str, name: str) -> int | None:
     details = data.get(block)
-    return _count(details.get(name)) if isinstance(details, Mapping) else None
+    return _count(details.get(name)) if isinstance(details, dict) else None
 
 
 def _first(*counts: int | None) -> int | None:

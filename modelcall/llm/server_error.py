@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,17 +32,17 @@ def error_in(data: object) -> ServerError | None:
     Known shapes: ``{"error": {…}}``, ``{"error": "text"}``, flat with ``object`` or ``type`` ``error`` (SGLang, older
     vLLM, Anthropic), FastAPI's ``{"detail": …}``, ``{"message": …, "code": …}``.
     """
-    if not isinstance(data, Mapping):
+    if not isinstance(data, dict):
         return None
     error = data.get("error")
-    if isinstance(error, Mapping):
+    if isinstance(error, dict):
         return _structured(error)
     if isinstance(error, str) and error:
         return ServerError(error[:_MAX_RAW], status=_status(data.get("code")))
     return None if "choices" in data else _flat(data)
 
 
-def _flat(data: Mapping[str, Any]) -> ServerError | None:
+def _flat(data: dict[str, Any]) -> ServerError | None:
     if "error" in {data.get("object"), data.get("type")} or isinstance(data.get("message"), str):
         return _structured(data)
     if data.get("detail"):
@@ -56,12 +55,12 @@ def error_of(data: object, body: bytes) -> ServerError:
     return error_in(data) or ServerError(_plain(body))
 
 
-def _structured(error: Mapping[str, Any]) -> ServerError:
+def _structured(error: dict[str, Any]) -> ServerError:
     message = error.get("message")
     if not isinstance(message, str):
         message = "" if message is None else str(message)
     inner = error.get("innererror"), error.get("inner_error"), error.get("details")
-    blocks = [error, *(block for block in inner if isinstance(block, Mapping))]
+    blocks = [error, *(block for block in inner if isinstance(block, dict))]
     values = [block.get(name) for block in blocks for name in ("code", "type", "error_code")]
     statuses = [_status(error.get(name)) for name in ("status", "code", "http_status", "status_code")]
     return ServerError(
@@ -81,7 +80,7 @@ def _status(value: object) -> int | None:
 def _detail(detail: object) -> str:
     if isinstance(detail, list):
         return "; ".join(_detail(one) for one in detail[:5])
-    if isinstance(detail, Mapping):
+    if isinstance(detail, dict):
         where = detail.get("loc")
         place = ".".join(str(part) for part in where) + ": " if isinstance(where, list) else ""
         return place + str(detail.get("msg") or detail.get("message") or "")
