@@ -28,10 +28,10 @@ DeleteExisting: TypeAlias = Annotated[
     typer.Option("--delete_existing", help="At the start of a new run, remove what an earlier one wrote there."),
 ]
 JobIndex: TypeAlias = Annotated[
-    int | None, typer.Option("--job_index", min=0, help="Which shard this is, from 0.", show_default=False)
+    int | None, typer.Option("--job_index", metavar="N", min=0, help="Which shard this is, from 0.", show_default=False)
 ]
 WorldSize: TypeAlias = Annotated[
-    int | None, typer.Option("--world_size", min=1, help="Number of shards.", show_default=False)
+    int | None, typer.Option("--world_size", metavar="N", min=1, help="Number of shards.", show_default=False)
 ]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress on stderr; only results and errors.")

@@ -53,13 +53,17 @@ def pipeline(
     output_format: Annotated[
         str | None, typer.Option(metavar="FORMAT", help="Of a folder's files: parquet (the default), jsonl or same.")
     ] = None,
-    input_key: Annotated[str, typer.Option("--input_key", help="Column that holds the document.")] = "text",
+    input_key: Annotated[
+        str, typer.Option("--input_key", metavar="COLUMN", help="Column that holds the document.")
+    ] = "text",
     prompt_format_key: Annotated[
         str | None, typer.Option("--prompt_format_key", metavar="KEY", help="Placeholder that takes the document.")
     ] = None,
-    max_concurrent_files: Annotated[int, typer.Option("--max_concurrent_files", min=1, help="Files read at once.")] = 2,
+    max_concurrent_files: Annotated[
+        int, typer.Option("--max_concurrent_files", metavar="N", min=1, help="Files read at once.")
+    ] = 2,
     max_concurrent_requests: Annotated[
-        int, typer.Option("--max_concurrent_requests", min=1, help="Requests in flight.")
+        int, typer.Option("--max_concurrent_requests", metavar="N", min=1, help="Requests in flight.")
     ] = 10,
     fresh: Fresh = False,
     delete_existing: DeleteExisting = False,
