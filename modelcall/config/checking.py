@@ -30,9 +30,9 @@ _SENTENCES: Final = {
     "model_type": "must be a block of keys, got {value}",
     "model_attributes_type": "must be a block of keys, got {value}",
     "tuple_type": "must be a list, got {value}",
-    "greater_than_equal": "must be at least {ge}, got {value}",
-    "greater_than": "must be more than {gt}, got {value}",
-    "less_than_equal": "must be at most {le}, got {value}",
+    "greater_than_equal": "must be at least {ge:g}, got {value}",
+    "greater_than": "must be more than {gt:g}, got {value}",
+    "less_than_equal": "must be at most {le:g}, got {value}",
     "literal_error": "must be {expected}, got {value}",
     "finite_number": "must be a finite number, got {value}",
 }

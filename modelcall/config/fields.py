@@ -103,13 +103,13 @@ T = TypeVar("T")
 
 Truth: TypeAlias = Annotated[bool, BeforeValidator(_truth)]
 Whole: TypeAlias = Annotated[int, BeforeValidator(_whole)]
-Positive: TypeAlias = Annotated[Whole, Field(ge=1)]
-NotNegative: TypeAlias = Annotated[Whole, Field(ge=0)]
-Number: TypeAlias = Annotated[float, BeforeValidator(_number)]
-PositiveNumber: TypeAlias = Annotated[Number, Field(gt=0)]
-Share: TypeAlias = Annotated[Number, Field(ge=0, le=1)]
+# The bound stands before the validator: only so it reaches the JSON Schema as `minimum`.
+Positive: TypeAlias = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
+NotNegative: TypeAlias = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
+PositiveNumber: TypeAlias = Annotated[float, Field(gt=0), BeforeValidator(_number)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
 """A part of a whole, 0 to 1."""
-Price: TypeAlias = Annotated[Number, Field(ge=0)]
+Price: TypeAlias = Annotated[float, Field(ge=0), BeforeValidator(_number)]
 
 _DURATION_SCHEMA: Final[dict[str, Any]] = {
     "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^{_DURATION.pattern}$"}]
