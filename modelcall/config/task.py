@@ -137,7 +137,7 @@ class OptionsConfig(Block):
         default="keep", description="What happens at an input row that cannot be read: keep it as failed, or stop."
     )
     grace_seconds: Duration = Field(
-        default=30.0, description="How long a stopped run waits for requests in flight (seconds)."
+        default=20.0, description="How long a stopped run waits for requests in flight (seconds)."
     )
 
 

@@ -35,6 +35,9 @@ class Source(Protocol):
         FileFailure: From every method: the file is damaged, cut short, or not what its name says.
     """
 
+    blank_lines: int
+    """Lines with nothing on them that the last pass over the file came by; they are no rows."""
+
     def rows(
         self, columns: Sequence[str] | None, *, chunk_rows: int, limit: int | None = None
     ) -> Iterator[list[AnyRow]]:

@@ -35,6 +35,7 @@ class ParquetSource:
         self._opener = opener
         self._name = name
         self._metadata: pq.FileMetaData | None = None
+        self.blank_lines = 0
 
     def rows(
         self, columns: Sequence[str] | None, *, chunk_rows: int, limit: int | None = None

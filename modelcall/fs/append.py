@@ -44,12 +44,3 @@ class AppendFile:
 
     def _open(self) -> int:
         return os.open(self.path, _FLAGS, 0o600)
-
-
-def sync_folder(path: str) -> None:
-    """Make names created in a folder survive a power loss."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

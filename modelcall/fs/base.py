@@ -161,6 +161,9 @@ class FileSystem(ABC):
             sink.write(data)
             sink.commit()
 
+    def sweep(self, folder: str, *, deep: bool) -> None:  # noqa: B027  a store that leaves nothing behind does nothing
+        """Remove what writers that died left in a folder (``deep``: and below); what living ones are writing stays."""
+
     def read_bytes(self, path: str) -> bytes:
         """Return a small file's content.
 

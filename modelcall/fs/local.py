@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from modelcall.fs.base import Capabilities, FileStat, FileSystem
-from modelcall.fs.local_sink import LocalSink, publish_exclusive, sync_folder
+from modelcall.fs.local_sink import LocalSink, clean_temporaries, publish_exclusive, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +94,13 @@ class LocalFileSystem(FileSystem):
         except FileExistsError:
             return False
         return True
+
+    def sweep(self, folder: str, *, deep: bool) -> None:
+        """Remove temporary files whose writers died, in a folder (``deep``: and below). Links are not followed."""
+        for parent, _, _ in os.walk(folder):
+            clean_temporaries(parent)
+            if not deep:
+                return
 
     def _open_regular(self, path: str, flags: int) -> int:
         if flags & os.O_ACCMODE != os.O_RDONLY:

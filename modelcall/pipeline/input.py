@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modelcall.errors import FatalError, FileFailure
+from modelcall.errors import FatalError
 from modelcall.formats.opening import open_source
+from modelcall.fs.errors import storage_failure
 
 if TYPE_CHECKING:
     from modelcall.formats.base import Source
@@ -34,7 +35,7 @@ class InputFiles:
         try:
             stat = self._fs.stat(job.path)
         except OSError as error:
-            raise FileFailure(f"{job.path}: cannot be read: {error.strerror or error}") from error
+            raise storage_failure(error, writing=False) from error
         if f"{stat.size}-{stat.etag}" != job.fingerprint:
             raise FatalError(
                 f"{job.path}: changed while it was being read",

@@ -146,7 +146,11 @@ class Publisher:
             table.writer.write(rows, results_batch(added, self._plan.values(some, scorer_columns)))
         table.writer.close()
         failed.commit()
-        details = {"columns": tuple(added), "json_text_columns": tuple(table.json_text_columns)}
+        details = {
+            "columns": tuple(added),
+            "json_text_columns": table.json_text_columns,
+            "blank_lines": source.blank_lines,
+        }
         return tally, details
 
     def _scorer_columns(self, journal: FileJournal) -> tuple[Columns, list[str]]:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from modelcall.errors import FileFailure
+from modelcall.fs.errors import storage_failure
 from modelcall.pipeline.file import OpenFile, ReadingPlan
 from modelcall.pipeline.job import FileResult
 from modelcall.pipeline.window import Window
 from modelcall.types import FileCounts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from modelcall.pipeline.input import InputFiles
     from modelcall.pipeline.job import FileJob
@@ -136,9 +138,11 @@ class Runner:
     async def _file(self, job: FileJob) -> None:
         """Bring one file from its opening to its publication."""
         try:
-            file = await self._read(job)
+            with _storage(job, writing=False):
+                file = await self._read(job)
             await file.complete()
-            result = await self._publish(file)
+            with _storage(job, writing=True):
+                result = await self._publish(file)
         except FileFailure as failure:
             result = FileResult(job, failure=failure.message)
             self._listener.file_failed(job.name, failure.message)
@@ -197,6 +201,15 @@ class Runner:
         await _cancel(self._files)
         await self._journal.close()
         self._threads.shutdown()
+
+
+@contextmanager
+def _storage(job: FileJob, *, writing: bool) -> Iterator[None]:
+    """Map what the store says: an input file that cannot be read fails, a disk that cannot be written ends the run."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_failure(error, writing=writing and error.filename != job.path) from error
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:

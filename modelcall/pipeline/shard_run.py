@@ -13,7 +13,7 @@ from modelcall.pipeline.input import InputFiles
 from modelcall.pipeline.job import FileJob
 from modelcall.pipeline.publish import Destination, Publisher
 from modelcall.pipeline.runner import Runner
-from modelcall.state.journal import ShardJournal
+from modelcall.state.journal import ShardJournal, retire_published
 from modelcall.state.lock import BEAT_SECONDS, acquire
 from modelcall.state.run import note_runs
 from modelcall.state.shard import Progress, delete_finished, progress, shard_files
@@ -86,6 +86,7 @@ class ShardRun:
         self.shard = shard
         self.to = to
         self.work_folder = f"{stat_folder}/{self.record.run}-{shard}"
+        self._journals = f"{self.work_folder}/journal"
         self._limits = limits
         self._lock: Lock | None = None
         self.tally = Tally()
@@ -133,7 +134,8 @@ class ShardRun:
         return next((settled for settled in found if settled is not None), None)
 
     def progress(self) -> Progress:
-        """Tell what is left to do, and count what is done. Blocking."""
+        """Tell what is left to do, count what is done, and clear away what a killed process left. Blocking."""
+        self._sweep()
         left = progress(
             self.to,
             self.files(),
@@ -143,7 +145,15 @@ class ShardRun:
         )
         for entry in left.done:
             self.tally.add(entry.rows, entry.failed, entry.failures)
+        retire_published(self._journals, (entry.file for entry in left.done if entry.whole))
         return left
+
+    def _sweep(self) -> None:
+        """Remove what writers that died left, where this shard writes."""
+        outputs = {self.to.path(self.record.output_of(file)).rpartition("/")[0] for file in self.files()}
+        for folder in sorted(outputs):
+            self.to.fs.sweep(folder, deep=False)
+        self.to.fs.sweep(self.to.state, deep=True)
 
     def jobs(self, left: Progress) -> list[FileJob]:
         """Return the jobs for what is left to do."""
@@ -170,7 +180,7 @@ class ShardRun:
     ) -> Runner:
         """Build what scores and publishes this shard's files; the lock must be held. Blocking."""
         assert self._lock is not None, "the shard is not owned"  # noqa: S101  a mistake of the caller
-        journal = ShardJournal(f"{self.work_folder}/journal", epoch=self._lock.epoch, identity=self.record.run)
+        journal = ShardJournal(self._journals, epoch=self._lock.epoch, identity=self.record.run)
         journal.prepare()
         inputs = InputFiles(self.to.fs)
         destination = Destination(

@@ -84,7 +84,7 @@ def _problems(output: OutputFolder, entry: Entry, findings: Findings) -> Iterato
     published = open_source(lambda: output.fs.open(path), name=entry.output)
     try:
         missing = [name for name in entry.columns if name not in published.column_names()]
-        if missing:
+        if missing and entry.rows:  # JSON Lines without rows have no columns
             yield f"lacks the column(s) {', '.join(missing)}"
             return
         yield from _count(published, entry)

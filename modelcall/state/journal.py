@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from modelcall.errors import FatalError
-from modelcall.fs.append import AppendFile, sync_folder
+from modelcall.fs.append import AppendFile
+from modelcall.fs.local_sink import sync_folder
 from modelcall.state import outcomes
 from modelcall.state.frames import Damage, frame, parse, read_frames
 from modelcall.state.merge import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from modelcall.types import Outcome
 
@@ -160,6 +161,15 @@ def _records(segment: _Segment, damage: Damage) -> Iterator[tuple[int, bytes]]:
     with suppress(FileNotFoundError), Path(segment.path).open("rb") as stream:
         stream.readline()  # the header was checked when the journal was opened
         yield from read_frames(stream, size=segment.size - stream.tell(), damage=damage)
+
+
+def retire_published(folder: str, files: Iterable[str]) -> None:
+    """Remove journals that a process killed right after publishing left. Blocking."""
+    keys = {file_key(name) for name in files}
+    if Path(folder).is_dir():
+        for path in list(Path(folder).iterdir()):
+            if path.name.partition(".")[0] in keys:
+                path.unlink(missing_ok=True)
 
 
 class ShardJournal:

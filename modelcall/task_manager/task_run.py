@@ -10,7 +10,7 @@ import orjson
 
 from modelcall.config.paths import fill, fixed_prefix, placeholders_in
 from modelcall.config.shard import resolve_shard
-from modelcall.errors import FatalError
+from modelcall.errors import ConfigError, FatalError
 from modelcall.formats.detect import is_data_file
 from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.placement import check_placement
@@ -85,7 +85,13 @@ class TaskRun:
             ConfigError: Nothing was started.
         """
         store = self._store()
-        start = await asyncio.to_thread(self._begin, store)
+        try:
+            start = await asyncio.to_thread(self._begin, store)
+        except OSError as error:
+            where = error.filename or self._loaded.paths.output
+            raise ConfigError(
+                f"{where}: {error.strerror or error}", hint="Choose folders that this user may read and write."
+            ) from error
         summary = self._summary(start)
         if self._begins is not None:
             self._begins.run_begins(summary)
@@ -105,6 +111,11 @@ class TaskRun:
                 await self._passes(store, start, scoring, summary)
             except FatalError as error:
                 summary.error = error
+            except OSError as error:
+                summary.error = FatalError(
+                    f"{error.filename or self._loaded.paths.output}: {error.strerror or error}",
+                    hint="Repair the storage, then start again: nothing recorded is lost.",
+                )
         summary.signal = self._stop.signal
         return summary
 
