@@ -39,6 +39,8 @@ TICK: Final = 0.05
 """Seconds between looks at limits, pauses and outages."""
 MOST_STALE: Final = 3
 """Closed connections that one request may meet before it counts as a failure."""
+MOST_RESTING: Final = 2
+"""Requests that may wait without a permit, as a multiple of the ceiling."""
 _OUTAGE: Final = "outage"
 
 
@@ -197,8 +199,8 @@ class ChatClient:
         return None
 
     async def _rest(self, permit: Permit, seconds: float) -> None:
-        # Requests that wait without a permit make room for new ones: no more than the ceiling, or they would pile up.
-        if len(self._naps) < self._permits.ceiling:
+        # Requests that wait without a permit make room for new ones: bounded, or they would pile up.
+        if len(self._naps) < MOST_RESTING * self._permits.ceiling:
             permit.release()
         await self._naps.rest(seconds)
 

@@ -59,6 +59,7 @@ class Endpoint:
     def begin(self, now: float) -> Ticket:
         """Count an attempt."""
         self.outstanding += 1
+        self.limit.begun()
         return Ticket(self, now, self.limit.epoch, self.outstanding, self._sick_until is not None)
 
     @property

@@ -25,16 +25,18 @@ RECOVERY: Final = 0.25
 """Share of the known capacity regained per second."""
 HOLD: Final = 3.0
 """Seconds at the known capacity before searching beyond it."""
-COST: Final = 20.0
-"""A search that is answered with a cool-down may take a twentieth of the time: it is repeated that much later."""
+COST: Final = 16.0
+"""A search that is answered with a cool-down may take a sixteenth of the time: it is repeated that much later."""
 CALM: Final = 2.0
 """Seconds without growth after a server error."""
-TOLERANCE: Final = 30.0
-"""Seconds for which refusals that do not depend on our load are ignored."""
+TOLERANCE: Final = (30.0, 600.0)
+"""Seconds for which refusals that do not depend on our load are ignored: at first, and at most after doubling."""
 ENOUGH: Final = 30
 """Answers needed, at least, to judge a cut."""
 FEW: Final = 3
-"""Refusals, more than half of the answers since a cut, that call for another at once."""
+"""Refusals, more than half of the attempts since a cut, that call for another at once."""
+CLEAR: Final = 8
+"""Attempts without refusal, at least, for the next refusal to tell the capacity by itself."""
 MEMORY: Final = 200
 """Answers over which the share of refusals is averaged."""
 
@@ -49,6 +51,8 @@ class _Trial:
     """Share of refusals before it."""
     since: float
     cuts: int = 1
+    begun: int = 0
+    """Attempts since the last cut. Refusals come back sooner than answers: only these make a fair share at first."""
     accepted: int = 0
     refused: int = 0
 
@@ -82,9 +86,15 @@ class AdaptiveLimit:
         self._known: float | None = None
         self._trial: _Trial | None = None
         self._tolerated = (0.0, 0.0)  # share, until when
+        self._tolerance = TOLERANCE[0]
         self._calm_until = 0.0
         self._search_at = 0.0
         self._step: tuple[float, float, float] | None = None  # size, from which limit, since when
+
+    def begun(self) -> None:
+        """An attempt begins, in the present epoch."""
+        if self._trial is not None:
+            self._trial.begun += 1
 
     def accepted(self, now: float, epoch: int) -> None:
         """An attempt was answered."""
@@ -100,9 +110,7 @@ class AdaptiveLimit:
             return
         share, until = self._tolerated
         if self._trial is not None:
-            self._trial.refused += 1
-            self._known = min(self._known or level, max(self._floor, level - 1))
-            self._weigh(self._trial, now)
+            self._refused_again(self._trial, now, level)
         elif now >= until or self.share > 1.5 * share + 0.05:
             self._begin(now, level)
 
@@ -113,6 +121,8 @@ class AdaptiveLimit:
     def cooled(self, now: float, seconds: float) -> None:
         """The endpoint asked for a pause of ``seconds``: searching has its price here."""
         self._search_at = max(self._search_at, now + COST * seconds)
+        if self._trial is not None:
+            self._restart(self._trial, now)
 
     def tick(self, now: float, elapsed: float, *, busy: bool, latency: float) -> None:
         """Let time pass.
@@ -140,30 +150,50 @@ class AdaptiveLimit:
         self._trial = _Trial(undo=(self.value, self._known), share=self.share, since=now)
         self._known = max(self._floor, level - 1.0)
         self._cut(self._trial, now, level)
+        self.epoch += 1
 
     def _cut(self, trial: _Trial, now: float, level: float) -> None:
         lower = min(self.value, level) * CUTS[min(trial.cuts, len(CUTS)) - 1]
         self.value = max(self._floor, lower, self.value / 2)
         self.reason = f"refused with {level:.0f} in flight"
-        self.epoch += 1
         self._step = None
         self._search_at = max(self._search_at, now + HOLD)
 
+    def _refused_again(self, trial: _Trial, now: float, level: int) -> None:
+        self._known = min(self._known or level, max(self._floor, level - 1.0))
+        if trial.refused == 0 and trial.begun >= level >= CLEAR:
+            # All that began since the cut was taken, up to this level: that is the capacity, and no chance.
+            trial.cuts = 1
+            self._cut(trial, now, level)
+            self._restart(trial, now)
+        else:
+            trial.refused += 1
+            self._weigh(trial, now)
+
+    def _restart(self, trial: _Trial, now: float) -> None:
+        trial.begun = trial.accepted = trial.refused = 0
+        trial.since = now
+        self.epoch += 1
+
     def _weigh(self, trial: _Trial, now: float) -> None:
-        if trial.refused >= FEW and 2 * trial.refused > trial.answers and self.value > self._floor:
-            trial.cuts, trial.accepted, trial.refused, trial.since = trial.cuts + 1, 0, 0, now
+        if trial.refused >= FEW and 2 * trial.refused > trial.begun and self.value > self._floor:
+            trial.cuts += 1
             self._cut(trial, now, self.value)
+            self._restart(trial, now)
         elif trial.answers >= max(ENOUGH, 2 * self.value):
             share = trial.refused / trial.answers
             self._trial = None
             if trial.refused and share >= trial.share / 2:
                 self._take_back(trial, now, max(share, trial.share))
+            else:
+                self._tolerance = TOLERANCE[0]
 
     def _take_back(self, trial: _Trial, now: float, share: float) -> None:
         self.value, self._known = trial.undo
         self.reason = f"{share:.0%} refused whatever the load"
         self.epoch += 1
-        self._tolerated = (share, now + TOLERANCE)
+        self._tolerated = (share, now + self._tolerance)
+        self._tolerance = min(2 * self._tolerance, TOLERANCE[1])
         self._search_at = now
 
     def _grow(self, now: float, elapsed: float, latency: float) -> None:
@@ -182,8 +212,8 @@ class AdaptiveLimit:
             self._known = self.value
             size, start, since = min(2 * size, self.value), self.value, now
         self._step = (size, start, since)
-        self._set(start + size * min(1.0, 2 * (now - since) / length))
         self.reason = f"searching beyond {start:.0f}"
+        self._set(start + size * min(1.0, 2 * (now - since) / length))
 
     def _set(self, value: float) -> None:
         self.value = min(value, self._ceiling)
