@@ -39,6 +39,7 @@ log_in_use: ContextVar[LogSettings | None] = ContextVar("log_in_use", default=No
 
 def exit_code_of(command: Callable[[], int | None]) -> int:
     """Run a command to its exit code; whatever it raises becomes lines on stderr."""
+    log_in_use.set(None)
     try:
         return command() or OK
     except ConfigError as error:

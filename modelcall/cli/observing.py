@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from modelcall.log import Message, say
 from modelcall.observe import (
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from modelcall.state.listing import ListedFile
     from modelcall.task_manager.summary import Summary
     from modelcall.types import FileCounts, Outcome, PermitSource, RowRef
-
-_NEW: Final = frozenset({"new", "extended"})
 
 
 @dataclass(slots=True)
@@ -129,8 +127,7 @@ class Watch:
             name = file.name if file.name not in self._sizes else f"{file.name} (pass {len(self._sizes)})"
             self._sizes[name] = file.size
         say(Message.FILES_FOUND, count=len(files))
-        if self._summary is not None and self._summary.how not in _NEW:
-            tally = self._summary.passes[-1]
+        if self._summary is not None and (tally := self._summary.passes[-1]).files:
             say(Message.TASK_RESUMED, files=tally.files, rows=tally.rows)
 
     def end(self, summary: Summary) -> Snapshot:

@@ -28,7 +28,7 @@ _EXAMPLES = """\
 Examples:
   modelcall serve-mock --port 8000
   modelcall serve-mock --latency 50ms --jitter 20ms --faults mix=0.05
-  modelcall serve-mock --faults http_429=0.1 --faults my_faults.yaml --capacity 64 --lifetime 10m
+  modelcall serve-mock --faults rate_limit=0.1 --faults my_faults.yaml --capacity 64 --lifetime 10m
 
 \b
 Prints the base_url as one line; its judge is the built-in quality scorer. Ends on Ctrl-C or SIGTERM.

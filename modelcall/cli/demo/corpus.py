@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import sysconfig
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,7 +35,9 @@ def build_corpus(folder: Path, *, rows: int) -> int:
     Raises:
         ConfigError: This Python has no source to read, or the folder cannot be written.
     """
-    documents = list(islice(_documents(Path(sysconfig.get_path("stdlib"))), rows))
+    whole = list(_documents(Path(sysconfig.get_path("stdlib"))))
+    rows = min(rows, len(whole))
+    documents = [whole[number * len(whole) // rows] for number in range(rows)]
     if not documents:
         raise ConfigError(
             "this Python comes without the source of its standard library, which the demo scores",

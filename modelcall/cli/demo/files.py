@@ -22,7 +22,7 @@ model: {config_path: ./model.yaml}
 prompt: {config_path: ./prompt.yaml}
 concurrency:
   max_concurrent_files: 2
-  max_concurrent_requests: 16
+  max_concurrent_requests: 32
   chunk_size: 100
 logging:
   batch_size: 100
@@ -36,6 +36,7 @@ provider: demo
 model_name: embedded-judge
 base_url: {base_url}
 completions_params: {{temperature: 0, max_tokens: 512}}
+adaptive: {{min: 16}}   # however often the server says 429: never fewer than 16 requests in flight
 """
 
 _PROMPT: Final = """\

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from modelcall.cli.demo.proof import Claim
 
 _BAR: Final = 40
-_SAMPLE: Final = 5
-_TEXT_CHARS: Final = 44
+_SAMPLE: Final = 6
+_NAME: Final = 28
 
 
 class Screen:
@@ -67,12 +67,11 @@ class Screen:
         self._out.print(table)
 
     def rows(self, rows: Sequence[dict[str, object]]) -> None:
-        """Show a few rows."""
-        table = Table.grid(padding=(0, 2))
+        """Show a few rows, a line each."""
         for row in rows:
-            document = Text(f"  {shown(row['id'], chars=_TEXT_CHARS)}")
-            table.add_row(document, Text(str(row["score"])), Text(", ".join(map(shown, _tags(row)))))
-        self._out.print(table)
+            name = shown(row["id"])
+            line = f"  score {row['score']}  {name[:_NAME]:<{_NAME}}  {', '.join(map(shown, _tags(row)))}"
+            self._out.print(Text(line[: self._out.width], no_wrap=True))
 
 
 def _tags(row: dict[str, object]) -> list[object]:
