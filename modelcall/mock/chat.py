@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -48,22 +49,21 @@ class ChatVisit:
         strike = self._server.plan.strike(Ask(stem, attempt, self._arrival), early=True)
         if strike is None:
             return None
-        self._identify(stem, attempt, text=None)
+        self._identify(stem, attempt)
         return self._fault(strike, None)
 
     def answer(self, body: bytes) -> Reaction:
         """Refuse, strike, or answer."""
         self._body = body
+        self._identify(*self._identity())
         try:
             chat = read_ask(body)
         except BadAsk as error:
-            return self._refused(400, str(error), param=error.param)
-        self._identify(*self._identity(), text=chat.text)
-        refusal = self._refusal(chat)
+            return self._unauthorised() or self._refused(400, str(error), param=error.param)
+        refusal = self._unauthorised() or self._overloaded() or self._too_long(chat)
         if refusal is not None:
             return refusal
-        ask = self._known()
-        strike = self._server.plan.strike(ask)
+        strike = self._server.plan.strike(replace(self._known(), text=chat.text))
         if strike is not None:
             return self._fault(strike, chat)
         return self._plain(chat)
@@ -82,8 +82,8 @@ class ChatVisit:
         row = self._server.referee.rows.get(stem)
         return stem, 1 if row is None else len(row.attempts) + 1
 
-    def _identify(self, stem: str, attempt: int, *, text: str | None) -> None:
-        self._ask = Ask(stem, attempt, self._arrival, text)
+    def _identify(self, stem: str, attempt: int) -> None:
+        self._ask = Ask(stem, attempt, self._arrival)
         self._server.referee.asked(stem, attempt, idempotency_key=self._headers.get("idempotency-key"))
 
     def _known(self) -> Ask:
@@ -91,21 +91,27 @@ class ChatVisit:
             raise RuntimeError("the request has not been read yet")
         return self._ask
 
-    def _refusal(self, chat: ChatAsk) -> Reaction | None:
-        """Return what the server's own limits say, if they refuse."""
-        options = self._server.options
-        if options.api_key is not None and self._key != options.api_key:
-            return self._refused(401, "Incorrect API key provided.", code="invalid_api_key")
-        if options.capacity is not None and self._server.referee.in_flight > options.capacity:
+    def _unauthorised(self) -> Reaction | None:
+        expected = self._server.options.api_key
+        if expected is None or self._key == expected:
+            return None
+        return self._refused(401, "Incorrect API key provided.", code="invalid_api_key")
+
+    def _overloaded(self) -> Reaction | None:
+        capacity = self._server.options.capacity
+        if capacity is not None and self._server.referee.in_flight > capacity:
             return self._refused(429, "Too many requests in flight.", code="rate_limit_exceeded")
         wait = self._server.must_wait()
         if wait > 0:
             return self._refused(429, "Rate limit reached for requests.", code="rate_limit_exceeded", wait=wait)
-        limit = options.context_length
-        if limit is not None and chat.prompt_tokens > limit:
-            text = f"This model's maximum context length is {limit} tokens. However, your messages resulted in"
-            return self._refused(400, f"{text} {chat.prompt_tokens} tokens.", code="context_length_exceeded")
         return None
+
+    def _too_long(self, chat: ChatAsk) -> Reaction | None:
+        limit = self._server.options.context_length
+        if limit is None or chat.prompt_tokens <= limit:
+            return None
+        text = f"This model's maximum context length is {limit} tokens. However, your messages resulted in"
+        return self._refused(400, f"{text} {chat.prompt_tokens} tokens.", code="context_length_exceeded")
 
     def _refused(
         self, status: int, message: str, *, param: str | None = None, code: str | None = None, wait: float | None = None

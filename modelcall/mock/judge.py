@@ -1,8 +1,9 @@
-"""The judge: what the quality rules say of a text, in the form the request asks for. A pure function of the request."""
+"""The judge: a score for a text, in the form the request asks for. A pure function of the request."""
 
 from __future__ import annotations
 
 import re
+import zlib
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
@@ -30,28 +31,41 @@ _USES = (
 _WORDS = ("junk", "very poor", "poor", "fair", "good", "excellent")
 
 
-def judge(ask: ChatAsk) -> Answer:
-    """Answer a request.
+def rule_judge(ask: ChatAsk) -> Answer:
+    """Answer what the quality rules say: about a millisecond for each kilobyte.
 
     Raises:
         modelcall.mock.schemas.Unsatisfiable: The requested schema has no answer.
     """
-    facts = assess(document(ask.question))
-    wanted = ask.schema
-    answer = facts if wanted is None else instance(wanted, facts=facts)
-    return _limited(orjson.dumps(answer).decode(), ask)
+    return _answer(ask, assess(document(ask.question)))
+
+
+def instant_judge(ask: ChatAsk) -> Answer:
+    """Answer a score drawn from the text's checksum, in microseconds: for measuring clients.
+
+    Raises:
+        modelcall.mock.schemas.Unsatisfiable: The requested schema has no answer.
+    """
+    return _answer(ask, _facts(zlib.crc32(document(ask.question).encode("utf-8", "surrogatepass")) % 6, ["instant"]))
+
+
+JUDGES: Mapping[str, Judge] = {"rules": rule_judge, "instant": instant_judge}
+"""By their names in :class:`~modelcall.mock.options.MockOptions`."""
 
 
 def assess(text: str) -> Mapping[str, Any]:
     """Return the keys that prompts usually ask for."""
     report = quality(text)
-    tags = ", ".join(report.tags) or "nothing remarkable"
+    return _facts(report.score, list(report.tags), language=report.language, kind=report.kind)
+
+
+def _facts(score: int, tags: list[str], *, language: str = "other", kind: str = "text") -> Mapping[str, Any]:
     return {
-        "score": report.score,
-        "quality_tags": list(report.tags),
-        "main_languages": [report.language],
-        "recommended_use_case": _USES[report.score],
-        "reason": f"{_WORDS[report.score]} {report.kind}: {tags}",
+        "score": score,
+        "quality_tags": tags,
+        "main_languages": [language],
+        "recommended_use_case": _USES[score],
+        "reason": f"{_WORDS[score]} {kind}: {', '.join(tags) or 'nothing remarkable'}",
     }
 
 
@@ -65,6 +79,11 @@ def document(message: str) -> str:
         return message
     end = message.rfind(f"</{opening[1]}>")
     return message[opening.end() : end].strip() if end >= opening.end() else message
+
+
+def _answer(ask: ChatAsk, facts: Mapping[str, Any]) -> Answer:
+    answer = facts if ask.schema is None else instance(ask.schema, facts=facts)
+    return _limited(orjson.dumps(answer).decode(), ask)
 
 
 def _limited(content: str, ask: ChatAsk) -> Answer:

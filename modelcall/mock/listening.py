@@ -42,6 +42,7 @@ class Listener:
             filler.close()
         self._fillers.clear()
         if not self._accepting:
+            _share(self._socket, allowed=True)  # connections inherit it, and the next bind after them needs it
             self._socket.listen(_BACKLOG)
             self._loop.add_reader(self._socket, self._accept)
             self._accepting = True
@@ -53,7 +54,7 @@ class Listener:
             self._comeback.cancel()
         if how == "refuse":
             self._socket.close()
-            self._socket = _bound(self.port)  # bound but not listening: the port stays ours, connecting fails
+            self._socket = _bound(self.port)  # bound but not listening: connecting fails
         else:
             self._fill()
         self._comeback = self._loop.call_later(seconds, self.up)
@@ -110,7 +111,7 @@ class Listener:
 
 def _bound(port: int) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _share(sock, allowed=True)
     sock.setblocking(False)  # noqa: FBT003  the socket module's signature
     try:
         sock.bind((HOST, port))
@@ -120,4 +121,9 @@ def _bound(port: int) -> socket.socket:
             f"The embedded server cannot use port {port}: {error.strerror}.",
             hint="Choose another port, or 0 for any free one.",
         ) from error
+    _share(sock, allowed=False)  # until it listens, nobody else may bind the port
     return sock
+
+
+def _share(sock: socket.socket, *, allowed: bool) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(allowed))

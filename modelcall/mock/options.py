@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from modelcall.errors import ConfigError
 from modelcall.mock.faults.rules import FaultRule
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Certificate: TypeAlias = Literal["self_signed", "expired", "wrong_host"]
+JudgeName: TypeAlias = Literal["rules", "instant"]
+Distribution: TypeAlias = Literal["lognormal", "uniform"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,13 @@ class MockOptions:
     """0: any free port."""
     seed: int = 0
     """Faults and latencies are functions of (seed, request, attempt)."""
+    judge: JudgeName = "rules"
+    """The quality rules, or for measuring clients a checksum that costs nothing."""
     latency: float = 0.0
     """Median time from request to reply."""
     jitter: float = 0.0
     """Spread of the latency: half its range if uniform; if lognormal, one deviation up is ``latency + jitter``."""
-    distribution: Literal["lognormal", "uniform"] = "lognormal"
+    distribution: Distribution = "lognormal"
     faults: tuple[FaultRule, ...] = ()
     time_scale: float = 1.0
     capacity: int | None = None
@@ -69,7 +73,14 @@ class MockOptions:
             *(_below(self, name, least=0, strict=True) for name in positive),
             *(_below(self, name, least=0, strict=False) for name in natural),
             None if self.port <= 65535 else f"port must be at most 65535, got {self.port}",  # noqa: PLR2004  16 bits
+            _other_than(self.judge, "judge", get_args(JudgeName)),
+            _other_than(self.distribution, "distribution", get_args(Distribution)),
+            _other_than(self.tls, "tls", (None, *get_args(Certificate))),
+            "a lognormal jitter needs a latency" if self._has_spread_of_nothing() else None,
         ]
+
+    def _has_spread_of_nothing(self) -> bool:
+        return self.distribution == "lognormal" and self.jitter > 0 and self.latency == 0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, for another process."""
@@ -79,6 +90,11 @@ class MockOptions:
     def from_json(cls, values: Mapping[str, Any]) -> MockOptions:
         """Undo :meth:`to_json`."""
         return cls(**{**values, "faults": tuple(FaultRule(**rule) for rule in values["faults"])})
+
+
+def _other_than(value: object, name: str, choices: tuple[object, ...]) -> str | None:
+    known = " or ".join(str(choice) for choice in choices if choice is not None)
+    return None if value in choices else f"{name} must be {known}, got {value}"
 
 
 def _below(options: MockOptions, name: str, *, least: float, strict: bool) -> str | None:

@@ -26,7 +26,7 @@ _GRACE = 5.0
 class EmbeddedServer:
     """A server of one's own: ``with EmbeddedServer(options) as server: … server.base_url``.
 
-    The child reads its options from a pipe and ends when the pipe does: on leaving the block, and when this process dies.
+    The child reads its options from a pipe and ends with the pipe: on leaving the block, and when this process dies.
     It has its own session: Ctrl-C reaches this process alone, which may want answers while it stops.
     """
 
@@ -44,9 +44,7 @@ class EmbeddedServer:
             FatalError: The child died.
         """
         command = [sys.executable, "-m", "modelcall.mock"]
-        self._child = subprocess.Popen(  # noqa: S603  our own module
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         try:
             self._greet(self._child)
         except BaseException:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelcall.mock.certificates import server_context
 from modelcall.mock.connection import Connection
-from modelcall.mock.judge import judge as rule_based_judge
+from modelcall.mock.judge import JUDGES
 from modelcall.mock.listening import HOST, Listener
 from modelcall.mock.options import MockOptions
 from modelcall.mock.server import MockServer
@@ -57,15 +57,17 @@ class RunningServer:
 
 
 @contextlib.asynccontextmanager
-async def serve(options: MockOptions | None = None, *, judge: Judge = rule_based_judge) -> AsyncIterator[RunningServer]:
+async def serve(options: MockOptions | None = None, *, judge: Judge | None = None) -> AsyncIterator[RunningServer]:
     """Serve in this event loop; on leaving, all connections are dropped.
+
+    ``judge`` replaces the one that ``options`` names.
 
     Raises:
         ConfigError: The port is taken, or https is not possible.
     """
     options = options or MockOptions()
     context, certificate = server_context(options.tls) if options.tls else (None, None)
-    server = MockServer(options, judge=judge)
+    server = MockServer(options, judge=judge or JUDGES[options.judge])
     listener = Listener(lambda: Connection(server), port=options.port, tls=context)
     server.port, server.outage = listener.port, listener.down
     restarts = _start(server, listener)
@@ -102,6 +104,7 @@ async def _drop(server: MockServer) -> None:
         connection.reset()
     while server.connections:  # noqa: ASYNC110  a few turns of the loop, at the end of the server's life
         await asyncio.sleep(0)
+    await asyncio.sleep(0)  # one more, in which cancelled scripts end
 
 
 def run_forever(
