@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,9 +13,10 @@ from modelcall.fs.local import LocalFileSystem
 from modelcall.state.shard import output_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from modelcall.observe import Snapshot
+    from modelcall.pipeline.shard_run import Tally
     from modelcall.task_manager.summary import Summary
 
 _REASON_CHARS: Final = 200
@@ -29,38 +30,49 @@ _HOW: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the passes of a start, files of earlier starts included."""
+
+    files: int
+    rows: int
+    scored: int
+    failed: int
+    unfinished: int
+    failures: Counter[str]
+    broken: Mapping[str, str]
+    """Files that failed, with the reason."""
+
+
+def totals(passes: Sequence[Tally]) -> Totals:
+    """Add up what the passes brought out."""
+    return Totals(
+        files=sum(tally.files for tally in passes),
+        rows=sum(tally.rows for tally in passes),
+        scored=sum(tally.scored for tally in passes),
+        failed=sum(tally.failed for tally in passes),
+        unfinished=sum(max(0, tally.unfinished) for tally in passes),
+        failures=sum((tally.failures for tally in passes), Counter[str]()),
+        broken={name: why for tally in passes for name, why in tally.broken_files.items()},
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that is told at the end of a start."""
 
     task: str
     summary: Summary
+    totals: Totals
     snapshot: Snapshot
     log: str
     reasons: Mapping[str, str]
     """The first reason of each kind of failure, of this start."""
-    max_failed_ratio: float
-    files: int = field(init=False)
-    rows: int = field(init=False)
-    scored: int = field(init=False)
-    failed: int = field(init=False)
-    unfinished: int = field(init=False)
-    failures: Counter[str] = field(init=False)
-    broken: dict[str, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        passes = self.summary.passes
-        sums = {name: sum(getattr(tally, name) for tally in passes) for name in ("files", "rows", "scored", "failed")}
-        sums["unfinished"] = sum(max(0, tally.unfinished) for tally in passes)
-        for name, value in sums.items():
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "failures", sum((tally.failures for tally in passes), Counter[str]()))
-        object.__setattr__(self, "broken", {f: why for tally in passes for f, why in tally.broken_files.items()})
 
     def failed_lists(self) -> list[str]:
         """Folders that list the failed rows, with reason and raw answer."""
         fs = LocalFileSystem()
         folders = (f"{output_at(fs, output).state}/failed" for output in self.summary.outputs)
-        return [folder for folder in folders if self.failed and fs.exists(folder)]
+        return [folder for folder in folders if self.totals.failed and fs.exists(folder)]
 
     def as_json(self) -> dict[str, Any]:
         """Return it for programs."""
@@ -75,12 +87,16 @@ class Report:
             "world_size": summary.shard.world_size,
             "worked": summary.worked,
             "outputs": summary.outputs,
-            "files": {"done": self.files, "failed": len(self.broken), "unfinished": self.unfinished},
-            "rows": {"total": self.rows, "scored": self.scored, "failed": self.failed},
+            "files": {
+                "done": self.totals.files,
+                "failed": len(self.totals.broken),
+                "unfinished": self.totals.unfinished,
+            },
+            "rows": {"total": self.totals.rows, "scored": self.totals.scored, "failed": self.totals.failed},
             "rows_of_this_start": self.snapshot.rows_done,
-            "failures": dict(self.failures),
+            "failures": dict(self.totals.failures),
             "first_reasons": dict(self.reasons),
-            "broken_files": self.broken,
+            "broken_files": self.totals.broken,
             "failed_lists": self.failed_lists(),
             "seconds": round(self.snapshot.elapsed, 3),
             "rows_per_second": round(rate, 1),
@@ -100,18 +116,26 @@ class Report:
         yield "task", f"{shown(self.task)}: {_HOW[summary.how]} of {summary.timestamp}"
         if summary.shard.world_size > 1:
             yield "shard", f"{summary.shard.job_index} of {summary.shard.world_size}, by {summary.shard.source}"
-        yield "files", ", ".join(_counted(done=self.files, failed=len(self.broken), unfinished=self.unfinished))
-        yield "rows", f"{self.rows:,} in finished files: {self.scored:,} scored, {self.failed:,} failed"
-        for kind, count in self.failures.most_common():
+        yield (
+            "files",
+            ", ".join(
+                _counted(done=self.totals.files, failed=len(self.totals.broken), unfinished=self.totals.unfinished)
+            ),
+        )
+        yield (
+            "rows",
+            f"{self.totals.rows:,} in finished files: {self.totals.scored:,} scored, {self.totals.failed:,} failed",
+        )
+        for kind, count in self.totals.failures.most_common():
             reason = shown(self.reasons.get(kind, ""), chars=_REASON_CHARS)
             yield f"  {kind}", f"{count:,}{f', first {reason}' if reason else ''}"
-        for name, why in list(self.broken.items())[:_FILES_SHOWN]:
+        for name, why in list(self.totals.broken.items())[:_FILES_SHOWN]:
             yield f"  {shown(name)}", shown(why, chars=_REASON_CHARS)
         if now.rows_done:
             seconds = timedelta(seconds=round(now.elapsed, 1))
             rate = now.rows_done / max(now.elapsed, 1e-9)
             yield "this start", f"{now.rows_done:,} rows in {str(seconds)[:9]}, {rate:,.1f} rows/s"
-        yield "output", "\n".join(map(shown, summary.outputs)).replace("\n", ", ")
+        yield "output", ", ".join(map(shown, summary.outputs))
         yield "failed rows", ", ".join(map(shown, self.failed_lists()))
         yield "waiting", _named(summary.waiting, "came after the listing; the next run takes them")
         yield "passed over", _named(summary.passed_over, "are no data files by their names")
@@ -123,8 +147,8 @@ class Report:
         code = self.summary.exit_code
         if code == OK and not self.summary.worked:
             return "the run was done before; nothing was left to do"
-        if code == OK and self.failed:
-            return f"finished; the failed rows are within options.max_failed_ratio {self.max_failed_ratio:g}"
+        if code == OK and self.totals.failed:
+            return f"finished; the failed rows are within options.max_failed_ratio {self.summary.max_failed_ratio:g}"
         if code == OK:
             return "finished; every row is scored"
         if code == FAILED_ROWS:
@@ -138,7 +162,7 @@ class Report:
             return None
         if code != FAILED_ROWS:
             return SAME_COMMAND
-        if self.broken:
+        if self.totals.broken:
             return "repair the files that failed, or take them away, and start again: finished files are kept"
         return (
             f"look into {', '.join(map(shown, self.failed_lists()))}; accept them with options.max_failed_ratio, or "

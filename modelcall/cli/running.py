@@ -15,7 +15,7 @@ from modelcall.cli.failing import log_in_use
 from modelcall.cli.live import live_view, wants_live_view
 from modelcall.cli.observing import Watch
 from modelcall.cli.output import message, result, result_json, shown
-from modelcall.cli.report import Report
+from modelcall.cli.report import Report, totals
 from modelcall.cli.signals import heeded
 from modelcall.errors import ConfigError
 from modelcall.log import LogSettings, Message, OpenLog, log_path, say, setup
@@ -64,10 +64,10 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
         report = Report(
             task=loaded.task.task_name,
             summary=summary,
+            totals=totals(summary.passes),
             snapshot=watch.end(summary),
             log=str(settings.file),
             reasons=watch.reasons.found,
-            max_failed_ratio=loaded.task.options.max_failed_ratio,
         )
         _say_end(report)
     _show(report, showing)
@@ -136,7 +136,7 @@ def _say_end(report: Report) -> None:
         say(Message.TASK_ALREADY_DONE, task=task)
     else:
         seconds = report.snapshot.elapsed
-        say(Message.TASK_DONE, task=task, scored=report.scored, failed=report.failed, seconds=seconds)
+        say(Message.TASK_DONE, task=task, scored=report.totals.scored, failed=report.totals.failed, seconds=seconds)
 
 
 def _show(report: Report, showing: Showing) -> None:

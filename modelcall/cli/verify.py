@@ -45,22 +45,23 @@ def verify(
     environment = Environment.read()
     base = data_root(environment=environment, root=root, fs=fs, task_root=None, task_fs=None)
     storage = LocalFileSystem()
-    place = output_at(storage, local_path(output, root=base, environment=environment))
+    path = local_path(output, root=base, environment=environment)
+    place = output_at(storage, path)
     findings = verify_output(place, noted_runs(storage, place.state))
     if as_json:
-        result_json({"output": place.folder, **asdict(findings)})
+        result_json({"output": path, **asdict(findings)})
     else:
-        result(_lines(place.folder, findings))
+        result(_lines(path, findings))
     if findings.problems:
         count = len(findings.problems)
         message(f"{count} problem(s) in {shown(output)}", "next: start the run's command again, or restore the files")
     return FAILED_ROWS if findings.problems else OK
 
 
-def _lines(folder: str, findings: Findings) -> list[str]:
+def _lines(path: str, findings: Findings) -> list[str]:
     partial = f", {findings.partial} of them partial (debug limits)" if findings.partial else ""
     pairs = [
-        ("output", shown(folder)),
+        ("output", shown(path)),
         ("files", f"{findings.files:,} published{partial}; {findings.compared:,} compared with their input"),
         ("rows", f"{findings.rows:,}: {findings.scored:,} scored, {findings.failed:,} failed"),
         *(("wrong", shown(problem)) for problem in findings.problems),

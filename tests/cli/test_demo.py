@@ -30,7 +30,7 @@ GOOD = Evidence(
 
 
 def demo_held(shell: Shell) -> None:
-    done = shell.spawn("demo", "--rows", "120", "--folder", "show")
+    done = shell.spawn("demo", "--rows", "60", "--folder", "show")
     assert done.code == 0, done.out + done.err
     assert "FAILED" not in done.out
     assert done.out.count("  ok    ") == 5
@@ -45,7 +45,7 @@ def outputs(shell: Shell) -> list[Path]:
 def test_the_demo_holds_what_it_promises(shell: Shell) -> None:
     demo_held(shell)
     (output,) = outputs(shell)
-    assert sum(pq.read_table(path).num_rows for path in output.glob("*.parquet")) == 120
+    assert sum(pq.read_table(path).num_rows for path in output.glob("*.parquet")) == 60
     assert yaml.safe_load((shell.folder / "show/task.yaml").read_text())["task_name"] == "demo"
 
 

@@ -201,7 +201,7 @@ def test_a_second_signal_ends_at_once(shell: Shell) -> None:
 
 
 def test_a_hang_up_that_was_ignored_at_the_start_stays_ignored(shell: Shell, slow: EmbeddedServer) -> None:
-    shell.rows("in/a.jsonl", 60)
+    shell.rows("in/a.jsonl", 30)
     with slow as server:
         shell.task(server.base_url)
         command = ["nohup", sys.executable, "-m", "modelcall", "run-task", "task.yaml", "--json", "-q"]
@@ -212,4 +212,4 @@ def test_a_hang_up_that_was_ignored_at_the_start_stays_ignored(shell: Shell, slo
         child.send_signal(signal.SIGHUP)
         out, _ = child.communicate(timeout=30)
     assert child.returncode == 0
-    assert json.loads(out)["rows"]["scored"] == 60
+    assert json.loads(out)["rows"]["scored"] == 30
