@@ -41,7 +41,15 @@ def plan(loaded: LoadedTask, hook: EventHook) -> ScorerPlan:
         client = replace(spec.client, base_urls=base_urls or spec.client.base_urls)
         return build(replace(spec, columns=columns, client=client), hook=hook)
 
-    return ScorerPlan(spec.prompt.columns(), is_judge=True, identity=spec.identity(), needed=spec.input_key, make=make)
+    template = loaded.prompt.template()
+    return ScorerPlan(
+        spec.prompt.columns(),
+        is_judge=True,
+        identity=spec.identity(),
+        needed=spec.input_key,
+        make=make,
+        unknown=lambda columns: template.unknown(columns | {spec.placeholder}),
+    )
 
 
 def _client(loaded: LoadedTask, model: ModelConfig, task: TaskConfig) -> ClientSettings:

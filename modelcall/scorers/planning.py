@@ -22,3 +22,5 @@ class ScorerPlan:
     """The input column without which no row can be scored."""
     make: Callable[[frozenset[str], tuple[str, ...]], RowScorer]
     """Make the scorer from the names of the input columns and, if the run serves the model itself, its URLs."""
+    unknown: Callable[[frozenset[str]], Mapping[str, str | None]] = lambda _: {}
+    """Names in braces in a prompt that no input column has, each with the nearest column."""

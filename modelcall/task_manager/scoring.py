@@ -9,6 +9,7 @@ import orjson
 import yaml
 
 from modelcall.config.record import resolved_config
+from modelcall.log import Message, say
 from modelcall.observe.fanout import Fanout
 from modelcall.pipeline.runner import RunnerSettings
 from modelcall.registry import load
@@ -77,6 +78,7 @@ class Scoring:
     async def _score(self, run: ShardRun, left: Progress) -> None:
         run.tally.unfinished = len(left.todo)
         seen = await asyncio.to_thread(self._look, left.todo)
+        self._warn_of_unknown(frozenset(seen.columns))
         await asyncio.to_thread(self._write_config, run)
         scorer = await self._stop.unless_asked(self._scorer(run, frozenset(seen.columns)))
         if scorer is None:
@@ -125,6 +127,12 @@ class Scoring:
             stop_at_bad_row=self._task.options.bad_rows == "stop",
             grace_seconds=self._task.options.grace_seconds,
         )
+
+    def _warn_of_unknown(self, columns: frozenset[str]) -> None:
+        for name, near in self._plan.unknown(columns).items():
+            meant = f"; did you mean {{{near}}}?" if near else ""
+            text = f"the prompt has {{{name}}}, but no input file has that column: it is sent as it is{meant}"
+            say(Message.WARNING, text=text, cause=name)
 
     def _write_config(self, run: ShardRun) -> None:
         text = yaml.safe_dump(resolved_config(self._loaded), allow_unicode=True, sort_keys=False)
