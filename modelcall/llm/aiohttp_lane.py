@@ -14,7 +14,15 @@ import aiohttp
 from yarl import URL
 
 from modelcall.llm.bodies import decode, read_body, too_large
-from modelcall.llm.transport import CHAT_PATH, FaultKind, RawResponse, TransportFault, is_forbidden, static_headers
+from modelcall.llm.transport import (
+    CHAT_PATH,
+    FaultKind,
+    RawResponse,
+    TransportFault,
+    is_forbidden,
+    static_headers,
+    tls_context,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +82,7 @@ class _Connector(aiohttp.TCPConnector):
             keepalive_timeout=keepalive,
             ttl_dns_cache=10,
             socket_factory=_guarded_socket,
-            ssl=ssl.create_default_context(),
+            ssl=tls_context(),
         )
         self._known: WeakSet[ResponseHandler] = WeakSet()
 

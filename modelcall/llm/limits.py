@@ -24,7 +24,7 @@ CUTS: Final = (0.9, 0.7, 0.5)
 RECOVERY: Final = 0.25
 """Share of the known capacity regained per second."""
 HOLD: Final = 3.0
-"""Seconds at the known capacity before searching beyond it."""
+"""Seconds at the known capacity before searching beyond it, and at least three latencies."""
 COST: Final = 16.0
 """A search that is answered with a cool-down may take a sixteenth of the time: it is repeated that much later."""
 CALM: Final = 2.0
@@ -87,6 +87,7 @@ class AdaptiveLimit:
         self._trial: _Trial | None = None
         self._tolerated = (0.0, 0.0)  # share, until when
         self._tolerance = TOLERANCE[0]
+        self._latency = 0.0
         self._calm_until = 0.0
         self._search_at = 0.0
         self._step: tuple[float, float, float] | None = None  # size, from which limit, since when
@@ -133,6 +134,7 @@ class AdaptiveLimit:
             busy: Whether the limit is in use; an unused one does not grow.
             latency: Seconds an attempt takes.
         """
+        self._latency = latency
         if not self._enabled:
             return
         if self._trial is not None:
@@ -140,7 +142,7 @@ class AdaptiveLimit:
                 self._trial = None
             return
         if now >= self._calm_until and busy and self.value < self._ceiling:
-            self._grow(now, elapsed, latency)
+            self._grow(now, elapsed)
 
     def _sample(self, refused: float) -> None:
         self._answers = min(self._answers + 1, MEMORY)
@@ -157,7 +159,7 @@ class AdaptiveLimit:
         self.value = max(self._floor, lower, self.value / 2)
         self.reason = f"refused with {level:.0f} in flight"
         self._step = None
-        self._search_at = max(self._search_at, now + HOLD)
+        self._search_at = max(self._search_at, now + max(HOLD, 3 * self._latency))
 
     def _refused_again(self, trial: _Trial, now: float, level: int) -> None:
         self._known = min(self._known or level, max(self._floor, level - 1.0))
@@ -180,7 +182,7 @@ class AdaptiveLimit:
             trial.cuts += 1
             self._cut(trial, now, self.value)
             self._restart(trial, now)
-        elif trial.answers >= max(ENOUGH, 2 * self.value):
+        elif trial.answers >= max(ENOUGH, self.value):
             share = trial.refused / trial.answers
             self._trial = None
             if trial.refused and share >= trial.share / 2:
@@ -196,14 +198,14 @@ class AdaptiveLimit:
         self._tolerance = min(2 * self._tolerance, TOLERANCE[1])
         self._search_at = now
 
-    def _grow(self, now: float, elapsed: float, latency: float) -> None:
+    def _grow(self, now: float, elapsed: float) -> None:
         known = self._known
         if known is None:
             self._set(self.value * 2 ** (elapsed / DOUBLING))
         elif self.value < known:
             self._set(min(known, self.value + RECOVERY * known * elapsed))
         elif now >= self._search_at:
-            self._search(now, max(0.2, latency))
+            self._search(now, max(0.2, self._latency))
 
     def _search(self, now: float, length: float) -> None:
         """Rise by a step, linearly over half of ``length`` seconds; if all of it goes by without refusal, double it."""

@@ -13,7 +13,7 @@ import orjson
 from openai import APIStatusError, AsyncOpenAI, Omit
 
 from modelcall.llm.bodies import decode, read_body
-from modelcall.llm.transport import FaultKind, RawResponse, TransportFault, is_forbidden, static_headers
+from modelcall.llm.transport import FaultKind, RawResponse, TransportFault, is_forbidden, static_headers, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Mapping
@@ -100,6 +100,7 @@ class _Guard(httpx2.AsyncBaseTransport):
         self._limit = settings.max_reply_bytes
         self._is_keyless = "authorization" not in static_headers(settings)
         self._inner = httpx2.AsyncHTTPTransport(
+            verify=tls_context(),
             trust_env=False,
             proxy=settings.proxy,
             limits=httpx2.Limits(
@@ -109,6 +110,8 @@ class _Guard(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         watch = _Watch()
+        if is_forbidden(request.url.host):
+            raise _forbidden(request.url.host)
         if self._is_keyless:  # the SDK cannot do without a key; a server without one need not see a made-up one
             request.headers.pop("authorization", None)
         request.extensions = {**request.extensions, "trace": watch}
@@ -147,9 +150,13 @@ class _Watch:
         elif event == "connection.connect_tcp.complete":
             address = info["return_value"].get_extra_info("server_addr")
             if address and is_forbidden(str(address[0])):
-                raise TransportFault(FaultKind.FORBIDDEN, f"{address[0]} is a link-local address")
+                raise _forbidden(str(address[0]))
         elif event == "http11.receive_response_headers.complete":
             self.begun = True
+
+
+def _forbidden(address: str) -> TransportFault:
+    return TransportFault(FaultKind.FORBIDDEN, f"{address} is a link-local address, where no model is served")
 
 
 def _fault(error: BaseException, watch: _Watch) -> TransportFault:

@@ -7,8 +7,10 @@ proxies of the environment not used, link-local addresses (where clouds keep the
 from __future__ import annotations
 
 import pkgutil
+import ssl
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -86,6 +88,12 @@ def open_lane(settings: ClientSettings) -> Transport:
     """Import and open the lane that the settings ask for. Call it on the event loop that will send."""
     lane = cast("Callable[[ClientSettings], Transport]", pkgutil.resolve_name(LANES[settings.lane]))
     return lane(settings)
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Return the one TLS context of the process: both lanes trust what this machine trusts."""
+    return ssl.create_default_context()
 
 
 def static_headers(settings: ClientSettings) -> dict[str, str]:

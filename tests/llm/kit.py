@@ -8,7 +8,7 @@ import random
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import pytest
 
@@ -124,7 +124,7 @@ class Bench:
     def named(self, name: str) -> list[Mapping[str, Any]]:
         return [facts for known, facts in self.events if known == name]
 
-    async def __aenter__(self) -> Bench:
+    async def __aenter__(self) -> Self:
         await self.client.open()
         return self
 
