@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Shell:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Shell]:
     monkeypatch.chdir(tmp_path)
     for name in ("DATA_ROOT", "OPENAI_API_KEY", "OPENAI_BASE_URL", "API_KEY", "BASE_URL", "LC_ALL", "LC_MESSAGES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("COLUMNS", "100")
-    return Shell(tmp_path, capfd)
+    started = Shell(tmp_path, capfd)
+    yield started
+    started.clear()
 
 
 @pytest.fixture(scope="session")

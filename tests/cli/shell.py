@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from modelcall.cli.main import run
@@ -49,6 +49,7 @@ class Shell:
 
     folder: Path
     captured: pytest.CaptureFixture[str]
+    children: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __call__(self, *arguments: str) -> Done:
         """Run a command in this process."""
@@ -66,7 +67,7 @@ class Shell:
         return {**kept, "LANG": "C.UTF-8", "PYTHONUTF8": "1", **changes}
 
     def start(self, *arguments: str, **changes: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             [sys.executable, "-m", "modelcall", *arguments],
             cwd=self.folder,
             env=self.environment(**changes),
@@ -74,6 +75,15 @@ class Shell:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.children.append(child)
+        return child
+
+    def clear(self) -> None:
+        """Kill what a failed test left behind."""
+        for child in self.children:
+            if child.poll() is None:
+                child.kill()
+                child.communicate()
 
     def spawn(self, *arguments: str, **changes: str) -> Done:
         """Run a command in a process of its own."""
