@@ -2,9 +2,12 @@
 
 ::
 
-    process      a server in a child process      serving    a server in this event loop, or until a signal
-    server       routes, limits, latency          connection HTTP/1.1 on one socket
-    faults       what can go wrong, by name       referee    what was asked, how often, with which key
-    judge        the answer to a prompt           schemas    an answer for any JSON schema
-    wire         replies as bytes, and the scripts that faults are made of
+    process                 a server in a child process
+    serving                 a server in this event loop, or until a signal comes
+    listening, connection   sockets: accept, go down, come back; HTTP/1.1 on one of them
+    server, chat, admin     who answers which request: the judge, a fault, the referee
+    judge, schemas          the answer to a prompt, in the form it asks for
+    faults                  what can go wrong, by name, and when
+    referee                 what was asked, how often, with which key
+    wire, player            replies as bytes, and the scripts that faults are made of
 """

@@ -185,7 +185,8 @@ class Connection(asyncio.Protocol):
         """Drop with RST: a socket that lingers for no time sends no FIN."""
         if self._transport is not None:
             sock = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if sock is not None and sock.fileno() >= 0:  # a transport that is closing may have let it go
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
 
     def close_idle(self, seconds: float) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 _BACKLOG = 4096
+_HANDSHAKE = 0.1
+"""Real seconds that a TLS handshake may still take when the server ends."""
 _FULL = 2
 """Connections that fill a backlog of 0 on Linux, one more than it says."""
 
@@ -59,16 +61,18 @@ class Listener:
             self._fill()
         self._comeback = self._loop.call_later(seconds, self.up)
 
-    def close(self) -> None:
-        """Let the port go."""
+    async def close(self) -> None:
+        """Let the port go. Connections being accepted are finished first: cancelled, uvloop never reports them lost."""
         self._stop_accepting()
         if self._comeback is not None:
             self._comeback.cancel()
         for filler in self._fillers:
             filler.close()
-        for task in self._pending:
-            task.cancel()
         self._socket.close()
+        if self._pending:
+            _, shaking_hands = await asyncio.wait(self._pending, timeout=_HANDSHAKE)
+            for task in shaking_hands:
+                task.cancel()
 
     def _stop_accepting(self) -> None:
         if self._accepting:

@@ -44,7 +44,8 @@ class EmbeddedServer:
             FatalError: The child died.
         """
         command = [sys.executable, "-m", "modelcall.mock"]
-        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        pipe = subprocess.PIPE
+        self._child = subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)  # noqa: S603  ours
         try:
             self._greet(self._child)
         except BaseException:

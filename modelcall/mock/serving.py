@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from modelcall.mock.judge import Judge
     from modelcall.mock.referee import Referee, RefereeReport
 
+_TURNS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
@@ -76,7 +78,7 @@ async def serve(options: MockOptions | None = None, *, judge: Judge | None = Non
     finally:
         if restarts is not None:
             restarts.cancel()
-        listener.close()
+        await listener.close()
         await _drop(server)
 
 
@@ -99,11 +101,13 @@ async def _restart(server: MockServer, *, every: float, down: float) -> None:
 
 
 async def _drop(server: MockServer) -> None:
-    """Reset what is open, and let the loop see it go."""
+    """Reset what is open, and let the loop see it go: a few turns do, and the server ends even if they do not."""
     for connection in tuple(server.connections):
         connection.reset()
-    while server.connections:  # noqa: ASYNC110  a few turns of the loop, at the end of the server's life
+    for _ in range(_TURNS):
         await asyncio.sleep(0)
+        if not server.connections:
+            break
     await asyncio.sleep(0)  # one more, in which cancelled scripts end
 
 

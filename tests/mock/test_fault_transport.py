@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pyarrow as pa
 import pytest
+import uvloop
 
 from modelcall.mock.faults.encodings import brotli, zstd
 from modelcall.mock.faults.transport import TRANSPORT_FAULTS
@@ -36,8 +37,14 @@ def check(*names: str) -> Callable[[Check], Check]:
     return register
 
 
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 @pytest.mark.parametrize("name", [fault.name for fault in TRANSPORT_FAULTS])
-async def test_transport(name: str) -> None:
+def test_transport(name: str, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(played(name))
+
+
+async def played(name: str) -> None:
     rule = f"{name}=1,at:1" + (",1ms" if name == "drip" else "")
     async with fixed_server(rule, time_scale=FAST) as server, connected(server) as raw:
         headers = "Expect: 100-continue\r\n" if name == "no_continue" else ""

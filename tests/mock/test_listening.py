@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import threading
 from typing import TYPE_CHECKING
 
 import orjson
 import pytest
+import uvloop
 
 from modelcall.errors import ConfigError
 from modelcall.mock.serving import serve
-from tests.mock.client import Raw, ask, connected, fixed_server, get, options, request_bytes
+from tests.mock.client import PATIENCE, Raw, ask, connected, fixed_server, get, options, request_bytes
 
 if TYPE_CHECKING:
     from modelcall.mock.serving import RunningServer
@@ -79,6 +82,28 @@ async def test_restarts() -> None:
                 except ConnectionRefusedError:
                     seen.add("down")
             await asyncio.sleep(0.001)
+
+
+def test_leaving_ends_while_connections_are_arriving() -> None:
+    stop = threading.Event()
+
+    def knock(port: int) -> None:
+        while not stop.is_set():
+            with socket.socket() as probe:
+                probe.connect_ex(("127.0.0.1", port))
+
+    async def serve_and_leave() -> RunningServer:
+        async with fixed_server() as server:
+            thread = threading.Thread(target=knock, args=(server.port,))
+            thread.start()
+            while server.referee.connections < 50:
+                await asyncio.sleep(0)
+        stop.set()
+        thread.join()
+        return server
+
+    left = uvloop.run(asyncio.wait_for(serve_and_leave(), PATIENCE))
+    assert left.server.connections == set()
 
 
 async def test_leaving_drops_everything_and_frees_the_port() -> None:
