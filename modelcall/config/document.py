@@ -32,6 +32,8 @@ class Document:
     places: Mapping[KeyPath, Place] = field(default_factory=dict)
     odd_text: Mapping[KeyPath, str] = field(default_factory=dict)
     """Unquoted ``yes``, ``no``, ``on``, ``off``: text here, a boolean to older YAML readers."""
+    slips: tuple[Mistake, ...] = ()
+    """What is wrong in the writing although the rest could be read: a key written twice, a tag. For whoever loads."""
 
     def mistake(self, path: KeyPath, message: str) -> Mistake:
         """Return a mistake at ``path``, or at the nearest block around it that was written down."""

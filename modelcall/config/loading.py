@@ -75,9 +75,11 @@ def load_task(
     """
     environment = environment or Environment.read()
     file = environment.cwd / path
-    document, mistakes = apply_overrides(load_document(file, shown=str(path)), overrides)
+    written = load_document(file, shown=str(path))
+    document, mistakes = apply_overrides(written, overrides)
     source = Source(document, environment, file.parent, root=root, fs=fs)
-    loaded = _assembled(source, Findings(mistakes=mistakes), str(path), for_run=for_run)
+    findings = Findings(mistakes=[*written.slips, *mistakes])
+    loaded = _assembled(source, findings, str(path), for_run=for_run)
     return replace(loaded, files={"task": str(path), **loaded.files}, overrides=tuple(overrides))
 
 

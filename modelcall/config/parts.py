@@ -78,14 +78,15 @@ def read_part(
         return block, inline, None
     try:
         found = _found(document, (key, "config_path"), folder=folder, environment=environment)
-        whole = inline.over(load_document(found, shown=str(path))) if found else inline
+        written = load_document(found, shown=str(path)) if found else Document()
     except ConfigError as error:
         findings.mistakes += error.mistakes
         return None, inline, None
     if found is None:  # no text at all: the task's own check says so
         return None, inline, None
+    whole = inline.over(written)
     block, mistakes = check(whole, model)
-    findings.mistakes += mistakes
+    findings.mistakes += [*written.slips, *mistakes]
     return block, whole, str(path)
 
 

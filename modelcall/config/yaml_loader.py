@@ -52,7 +52,7 @@ def load_document(path: Path, *, shown: str | None = None) -> Document:
         shown: How mistakes name it.
 
     Raises:
-        ConfigError: It cannot be read or is no such file; holds all mistakes found.
+        ConfigError: It cannot be read or is no such file. What can be read around is in ``slips``.
     """
     shown = shown or str(path)
     return parse_document(_read(path, shown), shown=shown)
@@ -75,7 +75,8 @@ def parse_value(text: str, *, shown: str) -> Any:  # noqa: ANN401  any YAML valu
         return None
     reader = _Reader(shown)
     value = reader.value(node, ())
-    _raise_if(reader.mistakes, shown)
+    if reader.mistakes:
+        raise ConfigError(f"{shown} cannot be read", mistakes=reader.mistakes)
     return value
 
 
@@ -126,13 +127,7 @@ def _build(node: yaml.MappingNode, shown: str) -> Document:
     reader = _Reader(shown)
     reader.places[()] = Place(shown, ())
     data = reader.value(node, ())
-    _raise_if(reader.mistakes, shown)
-    return Document(data, reader.places, reader.odd_text)
-
-
-def _raise_if(mistakes: list[Mistake], shown: str) -> None:
-    if mistakes:
-        raise ConfigError(f"{shown} cannot be read", mistakes=mistakes)
+    return Document(data, reader.places, reader.odd_text, tuple(reader.mistakes))
 
 
 def _refusal(where: str, message: str) -> ConfigError:

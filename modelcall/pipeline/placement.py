@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from modelcall.errors import ConfigError, Mistake
+from modelcall.formats.detect import file_type
 
 if TYPE_CHECKING:
     from modelcall.state.run import RunRecord
@@ -21,6 +22,11 @@ def check_placement(record: RunRecord, output: str) -> None:
         raise ConfigError(
             f"{output}/{record.output_file}: one output file for {len(record.files)} input files",
             hint="Name a folder for the output.",
+        )
+    if record.output_file is not None and file_type(record.output_file).compression:
+        raise ConfigError(
+            f"{output}/{record.output_file}: this version does not support compressed output",
+            hint="Name it without .gz or .zst; Parquet compresses its columns itself.",
         )
     _check_names(record)
     for file in record.files:

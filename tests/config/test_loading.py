@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from modelcall.config.environment import Environment
 from modelcall.config.loading import load_task, task_from_options
 from modelcall.config.record import resolved_config
 from modelcall.config.unsupported import UNSUPPORTED
@@ -13,7 +14,6 @@ from modelcall.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelcall.config.environment import Environment
     from tests.config.conftest import Load, Mistakes
 
 TASK = """\
@@ -493,3 +493,15 @@ def test_wrong_options_are_told_by_their_flags(environment: Environment) -> None
         "--input_folder: is required",
         "--chunk_size: must be at least 1, got 0",
     ]
+
+
+def test_a_key_written_twice_is_told_with_all_other_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "task.yaml").write_text(
+        "task_name: x\ndata: {input_folder: ., output_foldr: ./o}\nscorer: {name: quality}\n"
+        "options: {resume: true}\noptions: {resume: false}\nconcurrency: {chunk_size: 0}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_task(tmp_path / "task.yaml", environment=Environment(cwd=tmp_path))
+    told = [str(mistake) for mistake in caught.value.mistakes]
+    assert len(told) == 4
+    assert any("options: is written twice; the first is on line 4" in line for line in told)
