@@ -48,10 +48,12 @@ async def _asked(loaded: LoadedTask, urls: tuple[str, ...]) -> Outcome:
     plan = load("scorer plans", "llm").target(_impatient(loaded), lambda *_: None)
     scorer: RowScorer = plan.make(frozenset({loaded.task.data.input_key}), urls)
     try:
-        await scorer.open()
-        permit = await scorer.permits.take()
-        row = {loaded.task.data.input_key: _DOCUMENT}
-        return await asyncio.wait_for(scorer.score(row, RowRef("check", 0, "check"), permit), _PATIENCE)
+        async with asyncio.timeout(_PATIENCE):
+            await scorer.open()
+            await scorer.settle(None)
+            permit = await scorer.permits.take()
+            row = {loaded.task.data.input_key: _DOCUMENT}
+            return await scorer.score(row, RowRef("check", 0, "check"), permit)
     except (FatalError, TimeoutError) as error:
         reason = error.message if isinstance(error, FatalError) else f"no answer within {_PATIENCE:g} s"
         raise ConfigError(f"the endpoint does not answer: {reason}", hint=_NEXT) from error

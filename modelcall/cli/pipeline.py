@@ -51,7 +51,10 @@ def pipeline(
     model: Annotated[str | None, typer.Option("--model_config_path", metavar="FILE", help="The model file.")] = None,
     prompt: Annotated[str | None, typer.Option("--prompt_config_path", metavar="FILE", help="The prompt file.")] = None,
     output_format: Annotated[
-        str | None, typer.Option(metavar="FORMAT", help="Of a folder's files: parquet (the default), jsonl or same.")
+        str | None,
+        typer.Option(
+            "--output_format", metavar="FORMAT", help="Of a folder's files: parquet (the default), jsonl or same."
+        ),
     ] = None,
     input_key: Annotated[
         str, typer.Option("--input_key", metavar="COLUMN", help="Column that holds the document.")

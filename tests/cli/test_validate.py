@@ -70,6 +70,16 @@ def test_the_endpoint_is_asked_one_question(shell: Shell, server: EmbeddedServer
     assert server.referee().requests == 1
 
 
+def test_the_endpoint_is_asked_for_the_form_that_a_run_asks_for(shell: Shell, server: EmbeddedServer) -> None:
+    shell.rows("in/a.jsonl", 1)
+    shell.task(server.base_url)
+    schema = "{type: object, properties: {depth: {type: integer}}, required: [depth]}"
+    output = f"prompt.output_config={{json_keys: [depth], json_schema: {schema}}}"
+    done = shell("validate", "task.yaml", "--check-endpoint", "--json", "--set", output)
+    assert done.code == 0, done.err
+    assert '"depth"' in done.json["answer"]
+
+
 def test_an_endpoint_that_does_not_answer_is_exit_2(shell: Shell, closed_port: int) -> None:
     shell.rows("in/a.jsonl", 1)
     shell.task(f"http://127.0.0.1:{closed_port}/v1")
