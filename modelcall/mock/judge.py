@@ -20,14 +20,8 @@ if TYPE_CHECKING:
 Judge: TypeAlias = "Callable[[ChatAsk], Answer]"
 
 _OPENING = re.compile(r"^<(document|text|code|content|source|doc|input)>", re.MULTILINE)
-_USES = (
-    "discard",
-    "discard",
-    "low-priority pre-training",
-    "general pre-training",
-    "high-quality pre-training",
-    "annealing",
-)
+_USES = ("discard", "discard", "filtering", "pretraining", "pretraining", "annealing")
+"""In the words of the shipped prompts, by score."""
 _WORDS = ("junk", "very poor", "poor", "fair", "good", "excellent")
 
 

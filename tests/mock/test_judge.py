@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import orjson
 import pytest
+import yaml
 
 from modelcall.mock.asking import BadAsk, ChatAsk, read_ask
-from modelcall.mock.judge import JUDGES, document
+from modelcall.mock.judge import JUDGES, _facts, document
 from modelcall.mock.judge import rule_judge as judge
 from modelcall.scorers.quality import quality
 from tests.mock.client import payload
@@ -59,6 +62,16 @@ def test_a_schema_is_followed() -> None:
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     answer = orjson.loads(judge(ask(PROMPT.format(CODE), response_format=form)).content)
     assert answer == {"stars": round(1 + 9 * quality(CODE.strip()).score / 5)}
+
+
+def test_the_use_is_one_of_the_shipped_prompts() -> None:
+    prompt = yaml.safe_load(Path("configs/prompts/en_corpus_rating_v0.1.yaml").read_text(encoding="utf-8"))
+    schema = prompt["output_config"]["json_schema"]
+    allowed = schema["properties"]["recommended_use_case"]["enum"]
+    assert {_facts(score, [])["recommended_use_case"] for score in range(6)} <= set(allowed)
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    answer = orjson.loads(judge(ask("", response_format=form)).content)
+    assert (answer["score"], answer["recommended_use_case"]) == (0, "discard")
 
 
 def test_usage_follows_the_lengths() -> None:
