@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from modelcall.errors import FatalError
     from modelcall.llm.dispatch import Result
-    from modelcall.llm.endpoint import Endpoint
+    from modelcall.llm.endpoint import Endpoint, Ticket
     from modelcall.llm.exchange import ChatRequest, Check, EventHook, Reply
     from modelcall.llm.settings import ClientSettings
     from modelcall.llm.transport import Transport
@@ -142,7 +142,7 @@ class ChatClient:
             return progress.fail(ErrorType.BAD_ROW, str(error))
         if self._is_over(progress):
             return progress.exhausted()
-        endpoint, guess = await self._dispatcher.enter(permit, progress.avoid, len(body))
+        endpoint, guess = await self._dispatcher.enter(permit, progress.failed_at | progress.refused_by, len(body))
         if self._is_over(progress):
             return progress.exhausted()
         progress.pending = None
@@ -154,11 +154,14 @@ class ChatClient:
         return self._judge(progress, check, reply)
 
     def _is_over(self, progress: Progress) -> bool:
-        """Charge a pending failure if a request succeeded meanwhile; whether that was one too many."""
+        """Charge a pending failure if a request succeeded meanwhile; return whether that was one too many."""
         if progress.pending is None or not self._outage.is_charged(progress.pending[1]):
             return False
-        kind, progress.pending = progress.pending[0], None
-        return self._policy.is_over(kind, progress.charge(kind))
+        (started, _), progress.pending = progress.pending, None
+        if not progress.is_forgiven and self._outage.is_forgivable(started):
+            progress.is_forgiven = True
+            return False
+        return self._policy.is_over(Kind.NETWORK, progress.charge(Kind.NETWORK))
 
     def _judge(self, progress: Progress, check: Check, reply: Reply) -> Completion | Failure | None:
         for endpoint in progress.refused_by:
@@ -185,18 +188,31 @@ class ChatClient:
             progress.stale += 1
             progress.attempts -= 1  # the request did not reach the server
             return None
-        failures = progress.count(kind)
-        is_open = ticket.probing or (fault.verdict.outage and not self._outage.is_charged(ticket.started))
-        if is_open:
-            progress.pending = None if ticket.probing else (kind, ticket.started)
-        elif self._policy.is_over(kind, progress.charge(kind)):
+        if fault.verdict.outage:
+            await self._failed(progress, fault, ticket, permit)
+            return None
+        if self._policy.is_over(kind, progress.charge(kind)):
             return progress.exhausted()
-        progress.avoid = {ticket.endpoint}
-        # A pause that the server asked for is kept by the endpoint; jitter comes from how its load opens again.
-        wait = 0.0 if fault.wait else self._policy.wait(kind, failures)
-        self._tell_retry(progress, fault, ticket.endpoint, wait)
-        await self._rest(permit, wait)
+        await self._wait(progress, fault, ticket.endpoint, permit)
         return None
+
+    async def _failed(self, progress: Progress, fault: Fault, ticket: Ticket, permit: Permit) -> None:
+        """An attempt failed as they do while an endpoint is down: elsewhere at once, or later, charged later."""
+        if ticket.endpoint not in progress.failed_at:
+            progress.failed_at.add(ticket.endpoint)
+            if self._pool.has_other(progress.failed_at):
+                self._tell_retry(progress, fault, ticket.endpoint, 0.0)
+                return
+        if not ticket.probing:
+            progress.pending = (ticket.started, self._now())
+        await self._wait(progress, fault, ticket.endpoint, permit)
+
+    async def _wait(self, progress: Progress, fault: Fault, endpoint: Endpoint, permit: Permit) -> None:
+        kind = fault.verdict.kind
+        # A pause that the server asked for is kept by the endpoint; jitter comes from how its load opens again.
+        seconds = 0.0 if fault.wait else self._policy.wait(kind, progress.count(kind))
+        self._tell_retry(progress, fault, endpoint, seconds)
+        await self._rest(permit, seconds)
 
     async def _rest(self, permit: Permit, seconds: float) -> None:
         # Requests that wait without a permit make room for new ones: bounded, or they would pile up.
@@ -208,7 +224,6 @@ class ChatClient:
         if endpoint not in progress.refused_by:
             progress.refused_by.add(endpoint)
             if self._pool.has_other(progress.refused_by):
-                progress.avoid = progress.refused_by
                 return None
         permit.release()
         await self._fatal.judge(progress.request.request_id, fault)

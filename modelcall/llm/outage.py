@@ -1,8 +1,9 @@
 """An outage belongs to the endpoint, not to the rows.
 
 A failure of the kind that endpoints show while they are down is charged to a row only if some request succeeded between
-the start of the failed attempt and the row's next one. From :data:`PATIENCE` seconds without a success asking pauses,
-but for probes, and resumes with the first success. After the grace the run stops.
+it and the row's next attempt; and not even then, once a row, if that success ended a spell in which everything failed.
+From :data:`PATIENCE` seconds without a success asking pauses, but for probes, and resumes with the first success. After
+the grace the run stops.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 30.0
 """Seconds of failures without a success before asking pauses."""
+SPELL: Final = 5
+"""Failures in a row that show the endpoint down, and not a row poisonous."""
 
 
 class OutageListener(Protocol):
@@ -46,6 +49,8 @@ class Outage:
         self._describe = describe
         self._last_success: float | None = None
         self._failing_since: float | None = None
+        self._failures = 0
+        self._recovered = float("-inf")
         self.active = False
 
     def succeeded(self, now: float) -> None:
@@ -54,18 +59,26 @@ class Outage:
         if self._failing_since is None:
             return
         since, self._failing_since = self._failing_since, None
+        if self.active or self._failures >= SPELL:
+            self._recovered = now
+        self._failures = 0
         if self.active:
             self.active = False
             self._listener.outage_ended(now - since)
 
     def failed(self, started: float) -> None:
         """An attempt that began at ``started`` failed as attempts do when the endpoint is down."""
+        self._failures += 1
         if self._failing_since is None:
             self._failing_since = max(started, self._last_success or started)
 
-    def is_charged(self, started: float) -> bool:
-        """Whether a failed attempt that began at ``started`` counts against its row, as far as is known by now."""
-        return self._last_success is not None and self._last_success >= started
+    def is_charged(self, ended: float) -> bool:
+        """Whether an attempt that failed at ``ended`` counts against its row, as far as is known by now."""
+        return self._last_success is not None and self._last_success > ended
+
+    def is_forgivable(self, started: float) -> bool:
+        """Whether a failed attempt that began at ``started`` did so before the end of the last such spell."""
+        return started <= self._recovered
 
     def tick(self, now: float) -> None:
         """Draw the conclusions that time brings."""

@@ -90,12 +90,14 @@ class Progress:
     without_grammar: bool = False
     fault: Fault | None = None
     """What the last attempt failed for."""
-    pending: tuple[Kind, float] | None = None
-    """A failure not yet charged: its kind, and when its attempt began."""
+    pending: tuple[float, float] | None = None
+    """A network failure not yet charged: when its attempt began and when it ended."""
+    is_forgiven: bool = False
+    """A failure was not charged because everything failed at that time; that is granted once."""
     stale: int = 0
     """Attempts made on connections that were closed already."""
-    avoid: set[Endpoint] = field(default_factory=set)
-    """Endpoints that failed it last."""
+    failed_at: set[Endpoint] = field(default_factory=set)
+    """Endpoints that failed it, for which others are tried first."""
     refused_by: set[Endpoint] = field(default_factory=set)
     """Endpoints that refused it in a way that looks fatal."""
 

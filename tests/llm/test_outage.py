@@ -1,0 +1,190 @@
+"""An outage belongs to the endpoint, not to the rows."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from modelcall.errors import FatalError
+from modelcall.llm.exchange import Completion, Failure
+from modelcall.llm.outage import spoken
+from modelcall.llm.settings import Retries
+from modelcall.llm.transport import FaultKind, RawResponse, TransportFault
+from modelcall.types import ErrorType
+from tests.llm.kit import Bench, error, raw, run_jumping, with_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Server:
+    """Down while ``is_down`` says so; keeps the time and id of what it was asked."""
+
+    def __init__(self, is_down: Callable[[float, str], bool], fault: Any = None, *, latency: float = 0.2) -> None:
+        self.is_down = is_down
+        self.fault = fault or error(503, "loading")
+        self.latency = latency
+        self.asked: list[tuple[float, str]] = []
+        self.in_flight = self.peak = 0
+
+    async def __call__(self, _: str, headers: Mapping[str, str], __: Any) -> RawResponse:
+        now, name = asyncio.get_running_loop().time(), headers["x-request-id"]
+        self.asked.append((now, name))
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        try:
+            await asyncio.sleep(self.latency)
+        finally:
+            self.in_flight -= 1
+        if not self.is_down(now, name):
+            return raw()
+        if isinstance(self.fault, TransportFault):
+            raise self.fault
+        return self.fault
+
+
+FAULTS = {
+    "503": error(503, "loading"),
+    "502 page": raw(b"<html>", 502),
+    "504": error(504),
+    "connect": TransportFault(FaultKind.CONNECT, "refused"),
+    "disconnected": TransportFault(FaultKind.DISCONNECTED, "reset"),
+    "timeout": TransportFault(FaultKind.TIMEOUT, "late"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_ten_minute_redeploy_costs_ten_minutes_and_no_row(fault: Any) -> None:
+    server = Server(lambda now, _: 5 < now < 605, fault)
+
+    async def work() -> float:
+        async with Bench(server, with_settings(retries=Retries(network=0)), ceiling=64) as bench:
+            ends = await bench.ask_all(3000)
+            assert all(isinstance(end, Completion) for end in ends)
+            assert len(bench.named("outage")) == len(bench.named("recovered")) == 1
+            assert "probing, giving up in 29 min" in bench.named("outage")[0]["message"]
+            return asyncio.get_running_loop().time()
+
+    took = run_jumping(work())
+    assert took < 605 + 15 + 15
+    assert server.peak <= 64
+    during = [(at, name) for at, name in server.asked if 45 < at < 600]
+    assert all(name.startswith("probe-") for _, name in during)
+    gaps = [b[0] - a[0] for a, b in pairwise(during)]
+    assert max(gaps) <= 15
+    assert min(gaps) > 5
+
+
+def test_from_the_start_servers_may_load() -> None:
+    server = Server(lambda now, _: now < 300)
+
+    async def work() -> None:
+        async with Bench(server, with_settings(retries=Retries(network=0))) as bench:
+            ends = await bench.ask_all(200)
+            assert all(isinstance(end, Completion) for end in ends)
+
+    run_jumping(work())
+
+
+@pytest.mark.parametrize("grace", [10.0, 1800.0])
+@pytest.mark.parametrize("since", [0.0, 5.0])
+def test_after_the_grace_the_run_stops(grace: float, since: float) -> None:
+    server = Server(lambda now, _: now >= since)
+
+    async def work() -> float:
+        async with Bench(server, with_settings(outage_grace=grace)) as bench:
+            rows = asyncio.ensure_future(bench.ask_all(9_000))
+            with pytest.raises(FatalError) as caught:
+                await rows
+            assert "from one:8000 (last: one:8000 answered 503: loading)" in caught.value.message
+            assert caught.value.hint
+            ended = asyncio.get_running_loop().time()
+            with pytest.raises(FatalError):
+                await bench.ask("later")
+            others = asyncio.all_tasks() - {asyncio.current_task(), bench.client._ticker}
+            ends = await asyncio.gather(*others, return_exceptions=True)
+            assert all(isinstance(end, FatalError | Completion) for end in ends)
+            return ended
+
+    took = run_jumping(work())
+    assert grace + since - 0.3 <= took <= grace + since + 1
+
+
+def test_a_failure_is_charged_if_others_succeed_meanwhile() -> None:
+    """One row always loses its connection: with others succeeding around it, it uses up its own attempts."""
+    server = Server(lambda _, name: name.startswith("r7-"), FAULTS["disconnected"])
+
+    async def work() -> list[Any]:
+        async with Bench(server, ceiling=8) as bench:
+            return await bench.ask_all(600)
+
+    ends = run_jumping(work())
+    assert [end.error_type for end in ends if isinstance(end, Failure)] == [ErrorType.RETRIES_EXHAUSTED]
+    assert ends[7].attempts == 4
+
+
+def test_a_poisonous_last_row_ends_too() -> None:
+    """Nobody else succeeds any more, but probes do: the endpoint is well, so it is the row."""
+    server = Server(lambda _, name: name.startswith("r9-"), FAULTS["timeout"])
+
+    async def work() -> list[Any]:
+        async with Bench(server) as bench:
+            return await bench.ask_all(10)
+
+    ends = run_jumping(work())
+    assert isinstance(ends[9], Failure)
+    assert ends[9].error_type is ErrorType.RETRIES_EXHAUSTED
+    assert sum(isinstance(end, Completion) for end in ends) == 9
+
+
+def test_a_poisonous_500_is_charged_whoever_succeeds() -> None:
+    server = Server(lambda _, __: True, error(500, "boom"))
+
+    async def work() -> None:
+        async with Bench(server) as bench:
+            end = await bench.ask()
+            assert isinstance(end, Failure)
+            assert end.attempts == 4
+            assert asyncio.get_running_loop().time() < 10
+
+    run_jumping(work())
+
+
+def test_random_502s_are_no_outage() -> None:
+    server = Server(lambda now, name: hash((name, now)) % 20 == 0, FAULTS["502 page"])
+
+    async def work() -> None:
+        async with Bench(server) as bench:
+            ends = await bench.ask_all(4000)
+            assert sum(isinstance(end, Failure) for end in ends) <= 1
+            assert bench.named("outage") == bench.named("ejected") == []
+
+    run_jumping(work())
+
+
+def test_requests_that_hang_are_probed_around_and_the_ceiling_holds() -> None:
+    """The server takes requests and never answers, then comes back: it is found out long before their deadline."""
+
+    async def server(_: str, headers: Mapping[str, str], __: Any) -> RawResponse:
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(1e9 if 2 < now < 100 and not headers["x-request-id"].startswith("probe") else 0.2)
+        if 2 < now < 100:
+            raise TransportFault(FaultKind.CONNECT, "refused")
+        return raw()
+
+    async def work() -> None:
+        settings = with_settings(timeout=60.0, retries=Retries(network=0))
+        async with Bench(server, settings, ceiling=16) as bench:
+            ends = await bench.ask_all(400)
+            assert all(isinstance(end, Completion) for end in ends)
+            assert asyncio.get_running_loop().time() < 130
+
+    run_jumping(work())
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(30, "30 s"), (119.6, "120 s"), (720, "12 min"), (12_600, "3.5 h")])
+def test_durations_are_spoken(seconds: float, text: str) -> None:
+    assert spoken(seconds) == text
