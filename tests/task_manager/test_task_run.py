@@ -1,6 +1,5 @@
 import asyncio
 import json
-import logging
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -76,7 +75,6 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    logging.getLogger("modelcall").setLevel(logging.CRITICAL)
     return Desk(tmp_path)
 
 
