@@ -47,7 +47,7 @@ FAULTS: Final[tuple[tuple[type[BaseException], FaultKind], ...]] = (
     (aiohttp.ClientPayloadError, FaultKind.DISCONNECTED),
     # aiohttp reports a reply it cannot parse as a ClientResponseError with the invented status 400.
     (aiohttp.ClientResponseError, FaultKind.PROTOCOL),
-    (aiohttp.InvalidURL, FaultKind.PROTOCOL),
+    (aiohttp.InvalidURL, FaultKind.URL),
     (aiohttp.ClientError, FaultKind.PROTOCOL),
     (aiohttp.http_exceptions.HttpProcessingError, FaultKind.PROTOCOL),
     (OSError, FaultKind.DISCONNECTED),

@@ -41,14 +41,14 @@ class Attempts:
     """Makes attempts over a transport.
 
     Args:
-        settings: For the deadline and the key that must not be repeated.
+        settings: For the deadline and the secrets that must not be repeated.
         transport: The lane.
         wall: Seconds since the epoch, for dates that servers send.
     """
 
     def __init__(self, settings: ClientSettings, *, transport: Transport, wall: Callable[[], float]) -> None:
         self._timeout = settings.timeout
-        self._secrets = [settings.api_key.reveal()] if settings.api_key is not None else []
+        self._secrets = settings.secrets
         self._transport = transport
         self._wall = wall
 

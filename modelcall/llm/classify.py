@@ -189,6 +189,7 @@ TRANSPORT: Final[Mapping[FaultKind, Verdict]] = {
     FaultKind.BODY: Verdict(Kind.NETWORK, "body"),
     FaultKind.TLS: UNTRUSTED,
     FaultKind.PROXY: PROXY_REFUSES,
+    FaultKind.URL: WRONG_URL,
     FaultKind.FORBIDDEN: LINK_LOCAL,
 }
 

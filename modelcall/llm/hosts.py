@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 class HostsFile:
@@ -27,7 +28,19 @@ class HostsFile:
 
 
 def parse_hosts(text: str) -> tuple[str, ...]:
-    """Read one URL a line; ``#`` begins a comment; ``host:port`` alone means ``http://host:port/v1``."""
+    """Read one URL a line; ``#`` begins a comment; ``host:port`` alone means ``http://host:port/v1``.
+
+    Lines that are neither are left out.
+    """
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    urls = (line if "://" in line else f"http://{line}/v1" for line in lines if line)
-    return tuple(dict.fromkeys(url.rstrip("/") for url in urls))
+    urls = [line if "://" in line else f"http://{line}/v1" for line in lines if line]
+    return tuple(dict.fromkeys(url.rstrip("/") for url in urls if is_url(url)))
+
+
+def is_url(text: str) -> bool:
+    """Whether a server can lie behind this text."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False

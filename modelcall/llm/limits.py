@@ -35,6 +35,8 @@ ENOUGH: Final = 30
 """Answers needed, at least, to judge a cut."""
 FEW: Final = 3
 """Refusals, more than half of the attempts since a cut, that call for another at once."""
+HOPELESS: Final = 0.9
+"""Share of refusals from which on a server takes nothing from us: asking more would not help."""
 CLEAR: Final = 8
 """Attempts without refusal, at least, for the next refusal to tell the capacity by itself."""
 MEMORY: Final = 200
@@ -185,7 +187,7 @@ class AdaptiveLimit:
         elif trial.answers >= max(ENOUGH, self.value):
             share = trial.refused / trial.answers
             self._trial = None
-            if trial.refused and share >= trial.share / 2:
+            if trial.refused and trial.share / 2 <= share < HOPELESS:
                 self._take_back(trial, now, max(share, trial.share))
             else:
                 self._tolerance = TOLERANCE[0]

@@ -27,9 +27,10 @@ FAULTS: Final[tuple[tuple[type[BaseException], FaultKind], ...]] = (
     (httpx2.TimeoutException, FaultKind.TIMEOUT),
     (httpx2.NetworkError, FaultKind.DISCONNECTED),
     (httpx2.ProxyError, FaultKind.PROXY),
+    (httpx2.UnsupportedProtocol, FaultKind.URL),
+    (httpx2.InvalidURL, FaultKind.URL),
     (httpx2.ProtocolError, FaultKind.PROTOCOL),
     (httpx2.RequestError, FaultKind.PROTOCOL),
-    (httpx2.InvalidURL, FaultKind.PROTOCOL),
     (OSError, FaultKind.DISCONNECTED),
 )
 """Exceptions of a request, most specific first."""

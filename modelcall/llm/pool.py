@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from modelcall.errors import ConfigError, Mistake
 from modelcall.llm.endpoint import Endpoint
-from modelcall.llm.hosts import HostsFile
+from modelcall.llm.hosts import HostsFile, is_url
 from modelcall.llm.limits import AdaptiveLimit
 from modelcall.llm.verdicts import Kind
 
@@ -48,7 +49,17 @@ class Pool:
         self._is_open = False
         self._told: tuple[int, float] = (0, 0.0)
         self.endpoints: list[Endpoint] = []
-        self._set_urls(settings.base_urls)
+        self._set_urls(self._first_urls())
+
+    def _first_urls(self) -> tuple[str, ...]:
+        given = self._settings.base_urls
+        mistakes = [Mistake(f"not an http(s) URL: {url!r}", path="base_url") for url in given if not is_url(url)]
+        if mistakes:
+            raise ConfigError("the endpoint cannot be asked", mistakes=mistakes)
+        served = self._hosts.changed() if self._hosts is not None else None
+        if not given and not served:
+            raise ConfigError("there is no endpoint to ask", hint="set base_url, or a hosts_file that names servers")
+        return (*given, *(served or ()))
 
     @property
     def names(self) -> str:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from modelcall.types import Secret
 
+_SECRET = 8
+"""Characters from which a header's value may be a credential."""
+
 Lane = Literal["aiohttp", "openai"]
 Structured = Literal["auto", "schema", "object", "prompt"]
 
@@ -46,8 +49,8 @@ class ClientSettings:
     """Sent as they are; ``extra_body``, ``extra_headers`` and ``extra_query`` mean what the SDK means by them."""
     lane: Lane = "aiohttp"
     structured: Structured = "auto"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    proxy: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy: str | None = field(default=None, repr=False)
     hosts_file: str | None = None
     """One URL a line, ``#`` comments; re-read while running. Adds to ``base_urls``."""
     timeout: float = 300.0
@@ -68,6 +71,14 @@ class ClientSettings:
     max_header_bytes: int = 128 * 2**10
     keepalive: float = 3.0
     """Seconds an idle connection is kept: less than common servers keep it (vLLM, uvicorn and node: 5)."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that must stand nowhere: the key, and headers, which often carry another."""
+        extra = self.completions_params.get("extra_headers") or {}
+        headers = [str(value) for value in (*self.headers.values(), *extra.values())]
+        key = [self.api_key.reveal()] if self.api_key is not None else []
+        return (*key, *(value for value in headers if len(value) >= _SECRET))
 
     def share(self, workers: int) -> ClientSettings:
         """Return the settings of one of several equal processes: per-minute limits are divided."""

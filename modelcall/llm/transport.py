@@ -47,6 +47,8 @@ class FaultKind(StrEnum):
     """The body cannot be decoded, or is larger than allowed."""
     PROXY = "proxy"
     """The configured proxy refused."""
+    URL = "url"
+    """The URL is none."""
     FORBIDDEN = "forbidden"
     """The address must not be connected to."""
 

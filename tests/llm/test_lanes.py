@@ -172,6 +172,16 @@ async def test_a_refused_connection_and_an_unknown_name_are_connect_faults(lane:
 
 
 @lanes
+async def test_headers_that_carry_a_key_do_not_stand_in_a_reason(lane: str) -> None:
+    said = {"error": {"message": "wrong key canary-header-1 for canary-extra-2"}}
+    async with serving(saying(http(said, status="401 Unauthorized"))) as server:
+        extra = {"extra_headers": {"api-key": "canary-extra-2"}}
+        answer = await attempt(lane, server.url, headers={"X-Key": "canary-header-1"}, completions_params=extra)
+    assert answer.fault is not None
+    assert answer.fault.message.endswith("wrong key *** for ***")
+
+
+@lanes
 @pytest.mark.parametrize("url", ["http://169.254.169.254/v1", "http://[fe80::1]/v1"])
 async def test_link_local_addresses_are_not_connected_to(lane: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[Any] = []

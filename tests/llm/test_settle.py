@@ -1,0 +1,63 @@
+"""The structured mode is settled once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.llm.kit import Bench, completion, error, raw, run_jumping, with_settings
+
+if TYPE_CHECKING:
+    from modelcall.llm.transport import RawResponse
+
+SCHEMA = {"type": "object", "properties": {"score": {"type": "integer"}}}
+
+ANSWERS = {
+    "enforced": (raw(), "schema"),
+    "cut before it began": (raw(completion("", finish_reason="length")), "schema"),
+    "ignored": (raw(completion("ok")), "prompt"),
+    "refused": (error(400, "response_format is not supported"), "prompt"),
+    "unprocessable": (error(422, "extra fields"), "prompt"),
+}
+
+
+def settle(
+    answer: RawResponse, schema: Any = SCHEMA, known: str | None = None, **changes: Any
+) -> tuple[str, list[Any]]:
+    asked: list[Any] = []
+
+    async def server(_: str, __: Any, body: Any) -> RawResponse:
+        asked.append(body)
+        return answer
+
+    async def work() -> str:
+        async with Bench(server, with_settings(**changes)) as bench:
+            mode = await bench.client.settle_structured(schema, known)
+            assert bench.permits.in_use == 0
+            return mode
+
+    return run_jumping(work()), asked
+
+
+@pytest.mark.parametrize(("answer", "mode"), ANSWERS.values(), ids=ANSWERS)
+def test_one_question_tells(answer: RawResponse, mode: str) -> None:
+    settled, [body] = settle(answer)
+    assert settled == mode
+    assert body["response_format"]["json_schema"]["schema"] == SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("changes", "mode"),
+    [
+        ({"schema": None}, "prompt"),
+        ({"known": "schema", "schema": None}, "schema"),
+        ({"known": "prompt"}, "prompt"),
+        ({"structured": "object"}, "object"),
+        ({"structured": "schema"}, "schema"),
+        ({"structured": "prompt"}, "prompt"),
+    ],
+)
+def test_what_is_known_or_chosen_is_not_asked(changes: Any, mode: str) -> None:
+    settled, asked = settle(raw(), **changes)
+    assert (settled, asked) == (mode, [])
