@@ -29,6 +29,14 @@ COST: Final = 16.0
 """A search that is answered with a cool-down may take a sixteenth of the time: it is repeated that much later."""
 CALM: Final = 2.0
 """Seconds without growth after a server error."""
+AT_EASE: Final = (8.0, 0.5)
+"""Seconds after a calm in which further errors start no other: while they are few, and while they are many.
+
+Without this a steady trickle of errors, which most gateways have, would hold the limit where it began for ever."""
+MANY: Final = 0.2
+"""Share of errors among the latest answers that counts as many."""
+LATEST: Final = 50
+"""Answers over which the share of errors is averaged."""
 TOLERANCE: Final = (30.0, 600.0)
 """Seconds for which refusals that do not depend on our load are ignored: at first, and at most after doubling."""
 ENOUGH: Final = 30
@@ -90,7 +98,8 @@ class AdaptiveLimit:
         self._tolerated = (0.0, 0.0)  # share, until when
         self._tolerance = TOLERANCE[0]
         self._latency = 0.0
-        self._calm_until = 0.0
+        self._calm_until = -AT_EASE[0]
+        self._trouble = 0.0
         self._search_at = 0.0
         self._step: tuple[float, float, float] | None = None  # size, from which limit, since when
 
@@ -102,6 +111,7 @@ class AdaptiveLimit:
     def accepted(self, now: float, epoch: int) -> None:
         """An attempt was answered."""
         self._sample(0.0)
+        self._trouble -= self._trouble / LATEST
         if self._trial is not None and epoch == self.epoch:
             self._trial.accepted += 1
             self._weigh(self._trial, now)
@@ -118,8 +128,10 @@ class AdaptiveLimit:
             self._begin(now, level)
 
     def troubled(self, now: float) -> None:
-        """A server error or a broken connection: no growth for a while."""
-        self._calm_until = now + CALM
+        """A server error or a broken connection: no growth for a while, but never for ever."""
+        self._trouble += (1 - self._trouble) / LATEST
+        if now >= self._calm_until + AT_EASE[self._trouble > MANY]:
+            self._calm_until = now + CALM
 
     def cooled(self, now: float, seconds: float) -> None:
         """The endpoint asked for a pause of ``seconds``: searching has its price here."""

@@ -94,6 +94,22 @@ def test_a_capacity_that_is_told_with_a_pause_is_searched_for_less_often() -> No
     assert server.refused(5, 45) < 0.01
 
 
+@pytest.mark.parametrize(("errors", "refusals"), [(0.05, 0.0), (0.05, 0.03), (0.3, 0.0)])
+def test_a_trickle_of_server_errors_does_not_hold_the_limit_where_it_began(errors: float, refusals: float) -> None:
+    server = Capacity((1e9, 10**6), chance=refusals)
+    rng = random.Random(5)
+
+    async def failing_at_times(*arguments: Any) -> RawResponse:
+        if rng.random() < errors:
+            await asyncio.sleep(LATENCY)
+            return error(502)
+        return await server(*arguments)
+
+    _, _, limits = run_jumping(drive(failing_at_times, 30, ceiling=64))
+    assert limits[0] == 8
+    assert max(limits) == 64
+
+
 @pytest.mark.parametrize("capacity", [1, 3])
 def test_a_tiny_capacity_is_kept_to(capacity: int) -> None:
     server = Capacity((1e9, capacity))
