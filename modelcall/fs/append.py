@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from modelcall.fs.local_sink import sync_folder
+
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -18,7 +20,7 @@ class AppendFile:
 
     def append(self, data: bytes) -> None:
         """Write all of ``data`` at the end. It then survives the death of this process, not yet a power loss."""
-        descriptor = self._open()
+        descriptor = os.open(self.path, _FLAGS, 0o600)
         try:
             view = memoryview(data)
             while view:
@@ -27,20 +29,29 @@ class AppendFile:
             os.close(descriptor)
 
     def sync(self) -> None:
-        """Make everything appended so far survive a power loss. After a failure nothing is known: do not repeat."""
-        descriptor = self._open()
+        """Make everything appended so far survive a power loss. After a failure nothing is known: do not repeat.
+
+        Raises:
+            FileNotFoundError: It was removed; it is not made anew.
+        """
+        descriptor = os.open(self.path, _FLAGS & ~os.O_CREAT)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
-    def cut(self, size: int) -> None:
-        """Drop everything after the first ``size`` bytes."""
-        os.truncate(self.path, size)
-
     def remove(self) -> None:
         """Remove the file; no error if it is gone."""
         Path(self.path).unlink(missing_ok=True)
 
-    def _open(self) -> int:
-        return os.open(self.path, _FLAGS, 0o600)
+
+def make_private_folder(path: str) -> None:
+    """Make a folder for this user only, and its parents as usual, durably: what is synced in it must stay reachable."""
+    _make_folder(Path(path), 0o700)
+
+
+def _make_folder(folder: Path, mode: int) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent, 0o777)
+        folder.mkdir(mode, exist_ok=True)
+        sync_folder(str(folder.parent))

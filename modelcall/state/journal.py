@@ -4,8 +4,9 @@ One file of frames for each input file and owner, ``<file key>.<epoch>.log``, in
 owner of that epoch appends. A later owner reads what stood there at its takeover and writes to its own file, so a
 process that wakes after it was replaced harms nobody.
 
-Outcomes are handed over at once, written every 100 ms and synced every second, both off the event loop. What was
-written survives ``kill -9``; what was synced, a power loss. A failed write or sync is fatal and never repeated.
+Outcomes are handed over at once, written every 100 ms and synced every second, both off the event loop and each in its
+own thread: a slow sync holds no write back. What was written survives ``kill -9``; what was synced, a power loss. A
+failed write or sync is fatal and never repeated.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,14 +24,15 @@ from typing import TYPE_CHECKING
 import orjson
 
 from modelcall.errors import FatalError
-from modelcall.fs.append import AppendFile
+from modelcall.fs.append import AppendFile, make_private_folder
 from modelcall.fs.local_sink import sync_folder
 from modelcall.state import outcomes
 from modelcall.state.frames import Damage, frame, parse, read_frames
 from modelcall.state.merge import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from concurrent.futures import Executor
 
     from modelcall.types import Outcome
 
@@ -72,10 +74,11 @@ class RowSet:
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """What one owner wrote about one file, as far as we believe it."""
+    """What one owner wrote about one file."""
 
     path: str
     size: int
+    """So many bytes are believed; 0 if it was killed during its first write."""
 
 
 class FileJournal:
@@ -130,7 +133,8 @@ class FileJournal:
         """Make what was written survive a power loss. Blocking."""
         if self.unsynced:
             self.unsynced = False
-            self._log.sync()
+            with suppress(FileNotFoundError):  # retired meanwhile
+                self._log.sync()
 
     def outcomes(self, spill_folder: str) -> Iterator[tuple[int, Outcome]]:
         """Yield each recorded row once, by row index; the first recorded outcome counts. Bounded memory. Blocking."""
@@ -181,14 +185,15 @@ class ShardJournal:
         self._identity = identity
         self._open: dict[str, FileJournal] = {}
         self._earlier: dict[str, list[_Segment]] = {}
-        self._task: asyncio.Task[None] | None = None
-        self._lock = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, "modelcall-journal")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writing, self._syncing = asyncio.Lock(), asyncio.Lock()
+        self._writer = ThreadPoolExecutor(1, "modelcall-journal")
+        self._syncer = ThreadPoolExecutor(1, "modelcall-journal-sync")
         self.failure: FatalError | None = None
 
     def prepare(self) -> None:
         """Make the folder, and fix how much of every earlier owner's journal counts. Blocking."""
-        Path(self.folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(self.folder)
         for entry in sorted(os.scandir(self.folder), key=lambda entry: entry.name):
             key, _, rest = entry.name.partition(".")
             epoch = rest.removesuffix(".log")
@@ -200,26 +205,12 @@ class ShardJournal:
         key = file_key(file)
         head = {"journal": 1, "file": file, "input": fingerprint, "run": self._identity}
         expected = orjson.dumps(head)
-        earlier = [segment for segment in self._earlier.get(key, []) if self._fits(segment, expected, file)]
+        earlier = [_believed(segment, expected, file) for segment in self._earlier.get(key, [])]
         path = str(Path(self.folder) / f"{key}.{self._epoch:06d}.log")
         journal = FileJournal(path, header=frame(_HEADER_KEY, expected), earlier=earlier)
         journal.load()
         self._open[key] = journal
         return journal
-
-    def _fits(self, segment: _Segment, expected: bytes, file: str) -> bool:
-        with Path(segment.path).open("rb") as stream:
-            line = stream.readline()
-        header = parse(line)
-        if header is None:
-            if segment.size <= len(line):
-                return False  # killed while the first flush was under way: nothing was recorded
-            message = f"{segment.path}: the journal of {file} is damaged at its start"
-            raise FatalError(message, hint="Start over with --fresh, or restore the file.")
-        if header[1] != expected:
-            message = f"{segment.path}: this journal belongs to another input or run than {file} has now"
-            raise FatalError(message, hint="Start over with --fresh.")
-        return True
 
     def close_file(self, file: str) -> None:
         """Forget a file's journal; what it holds must have been flushed."""
@@ -231,21 +222,27 @@ class ShardJournal:
         Raises:
             FatalError: The disk refused; progress so far is kept.
         """
-        async with self._lock:
+        async with self._writing:
             self._raise()
             dirty = [(journal, journal.take()) for journal in self._open.values() if journal.dirty]
             if dirty:
-                await self._blocking(partial(_write_all, dirty))
+                await self._blocking(self._writer, partial(_write_all, dirty))
 
     async def _sync(self) -> None:
-        async with self._lock:
+        async with self._syncing:
+            self._raise()
             unsynced = [journal for journal in self._open.values() if journal.unsynced]
             if unsynced:
-                await self._blocking(partial(_sync_all, unsynced, self.folder))
+                await self._blocking(self._syncer, partial(_sync_all, unsynced, self.folder))
 
-    async def _blocking(self, work: Callable[[], object]) -> None:
+    async def _blocking(self, thread: Executor, work: Callable[[], object]) -> None:
+        """Do what is done even if nobody waits for it any more: what was taken must be written, a failure be known."""
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(thread, self._guarded, work))
+
+    def _guarded(self, work: Callable[[], object]) -> None:
+        self._raise()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            work()
         except OSError as error:
             message = f"the journal in {self.folder} cannot be written: {error.strerror or error}"
             self.failure = FatalError(
@@ -259,29 +256,52 @@ class ShardJournal:
 
     def start(self, on_failure: Callable[[BaseException], None]) -> None:
         """Begin writing in the background; ``on_failure`` is called with what went wrong."""
-        self._task = asyncio.get_running_loop().create_task(self._write_always(on_failure))
-
-    async def _write_always(self, on_failure: Callable[[BaseException], None]) -> None:
         loop = asyncio.get_running_loop()
-        synced = loop.time()
-        try:
-            while True:
-                await asyncio.sleep(FLUSH_SECONDS)
-                await self.flush()
-                if loop.time() - synced >= SYNC_SECONDS - FLUSH_SECONDS:
-                    await self._sync()
-                    synced = loop.time()
-        except FatalError as error:
-            on_failure(error)
+        self._tasks = [
+            loop.create_task(_repeat(self.flush, FLUSH_SECONDS, on_failure)),
+            loop.create_task(_repeat(self._sync, SYNC_SECONDS - FLUSH_SECONDS, on_failure)),
+        ]
 
     async def close(self) -> None:
-        """Stop writing in the background, then write and sync what is left."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        """Stop writing in the background, then write and sync what is left.
+
+        Raises:
+            FatalError: The disk refused, now or before.
+        """
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             await self.flush()
             await self._sync()
         finally:
-            self._thread.shutdown()
+            for thread in (self._writer, self._syncer):
+                await asyncio.to_thread(thread.shutdown)
+        self._raise()  # what was under way when the background ended
+
+
+async def _repeat(
+    work: Callable[[], Awaitable[None]], seconds: float, on_failure: Callable[[BaseException], None]
+) -> None:
+    try:
+        while True:
+            await asyncio.sleep(seconds)
+            await work()
+    except FatalError as error:
+        on_failure(error)
+
+
+def _believed(segment: _Segment, expected: bytes, file: str) -> _Segment:
+    """Return what an earlier owner wrote, if it is about this very content of the file."""
+    with Path(segment.path).open("rb") as stream:
+        line = stream.readline()
+    header = parse(line)
+    if header is None:
+        if segment.size <= len(line):
+            return replace(segment, size=0)  # nothing was recorded
+        message = f"{segment.path}: the journal of {file} is damaged at its start"
+        raise FatalError(message, hint="Start over with --fresh, or restore the file.")
+    if header[1] != expected:
+        message = f"{segment.path}: this journal belongs to another input or run than {file} has now"
+        raise FatalError(message, hint="Start over with --fresh.")
+    return segment

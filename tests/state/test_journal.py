@@ -1,4 +1,7 @@
 import asyncio
+import errno
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 
 from modelcall.errors import FatalError
 from modelcall.state import outcomes
-from modelcall.state.journal import RowSet, ShardJournal, file_key
+from modelcall.state.journal import FileJournal, RowSet, ShardJournal, file_key
 from modelcall.types import ErrorType, Outcome, Usage
 
 SCORED = Outcome(
@@ -32,6 +35,12 @@ async def write(folder: Path, epoch: int, rows: dict[int, Outcome], file: str = 
     for row, outcome in rows.items():
         journal.record(row, outcome)
     await shard.close()
+
+
+def opened(folder: Path) -> tuple[ShardJournal, FileJournal]:
+    shard = ShardJournal(str(folder), epoch=1, identity="run")
+    shard.prepare()
+    return shard, shard.open("a.jsonl", fingerprint="1-x")
 
 
 def reopen(folder: Path, epoch: int, fingerprint: str = "1-x") -> dict[int, Outcome]:
@@ -150,3 +159,150 @@ async def test_recorded_outcomes_are_written_in_the_background(tmp_path: Path) -
             await asyncio.sleep(0.01)
     await shard.close()
     assert reopen(tmp_path, 2) == {0: SCORED}
+
+
+async def cancelled(task: asyncio.Task[None]) -> None:
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_was_taken_for_writing_is_written_though_nobody_waits_for_it(tmp_path: Path) -> None:
+    shard, journal = opened(tmp_path)
+    gate = threading.Event()
+    shard._writer.submit(gate.wait)
+    journal.record(0, SCORED)
+    await cancelled(asyncio.create_task(shard.flush()))
+    gate.set()
+    journal.record(1, FAILED)
+    await shard.close()
+    assert reopen(tmp_path, 2) == {0: SCORED, 1: FAILED}
+
+
+async def test_a_write_that_fails_when_nobody_waits_for_it_is_told_at_the_close(tmp_path: Path) -> None:
+    shard, journal = opened(tmp_path / "journal")
+    gate = threading.Event()
+    shard._writer.submit(gate.wait)
+    journal.record(0, SCORED)
+    await cancelled(asyncio.create_task(shard.flush()))
+    (tmp_path / "journal").rename(tmp_path / "gone")
+    gate.set()
+    with pytest.raises(FatalError, match="cannot be written"):
+        await shard.close()
+
+
+async def test_a_sync_that_comes_late_leaves_nothing_of_a_retired_journal(tmp_path: Path) -> None:
+    shard, journal = opened(tmp_path)
+    journal.record(0, SCORED)
+    await shard.flush()
+    gate = threading.Event()
+    shard._syncer.submit(gate.wait)
+    sync = asyncio.create_task(shard._sync())
+    await asyncio.sleep(0)
+    shard.close_file("a.jsonl")
+    journal.retire()
+    gate.set()
+    await sync
+    await shard.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_slow_sync_holds_no_write_back(tmp_path: Path) -> None:
+    shard, journal = opened(tmp_path)
+    gate = threading.Event()
+    shard._syncer.submit(gate.wait)
+    shard.start(ignore)
+    journal.record(0, SCORED)
+    await shard.flush()
+    sync = asyncio.create_task(shard._sync())
+    await asyncio.sleep(0)
+    journal.record(1, SCORED)
+    async with asyncio.timeout(5):
+        while Path(journal.path).read_bytes().count(b"\n") < 3:
+            await asyncio.sleep(0.01)
+    gate.set()
+    await sync
+    await shard.close()
+
+
+async def test_recorded_outcomes_are_synced_and_so_is_the_way_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    shard, journal = opened(tmp_path / "new" / "journal")
+    assert synced == [str(tmp_path), str(tmp_path / "new")]
+    shard.start(ignore)
+    journal.record(0, SCORED)
+    async with asyncio.timeout(5):
+        while synced[2:] != [journal.path, shard.folder]:
+            await asyncio.sleep(0.01)
+    await shard.close()
+    assert synced[2:] == [journal.path, shard.folder]
+
+
+async def test_a_failed_sync_is_fatal_and_never_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+
+    def fsync(_: int) -> None:
+        nonlocal calls
+        calls += 1
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    shard, journal = opened(tmp_path)
+    journal.record(0, SCORED)
+    monkeypatch.setattr(os, "fsync", fsync)
+    failures: list[BaseException] = []
+    shard.start(failures.append)
+    async with asyncio.timeout(5):
+        while len(failures) < 2:
+            await asyncio.sleep(0.01)
+    journal.record(1, SCORED)
+    with pytest.raises(FatalError, match="Input/output error"):
+        await shard.close()
+    assert (calls, {type(failure) for failure in failures}) == (1, {FatalError})
+
+
+async def test_a_disk_that_fills_up_inside_a_frame_costs_that_frame_and_those_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard, journal = opened(tmp_path)
+    journal.record(0, SCORED)
+    await shard.flush()
+    os_write = os.write
+
+    def full(descriptor: int, data: bytes | memoryview) -> int:
+        if len(data) < 30:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os_write(descriptor, data[: len(data) // 2])
+
+    for row in (1, 2):
+        journal.record(row, SCORED)
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(FatalError, match="No space left"):
+        await shard.flush()
+    monkeypatch.undo()
+    size = Path(journal.path).stat().st_size
+    journal.record(3, SCORED)
+    with pytest.raises(FatalError, match="No space left"):
+        await shard.close()
+    assert Path(journal.path).stat().st_size == size
+    await write(tmp_path, 2, {3: FAILED})
+    assert reopen(tmp_path, 3) == {0: SCORED, 1: SCORED, 3: FAILED}
+
+
+async def test_what_was_killed_in_its_first_write_counts_for_nothing_and_is_retired(tmp_path: Path) -> None:
+    await write(tmp_path, 1, {0: SCORED})
+    path = tmp_path / f"{file_key('a.jsonl')}.000001.log"
+    path.write_bytes(path.read_bytes()[:20])
+    shard = ShardJournal(str(tmp_path), epoch=2, identity="run")
+    shard.prepare()
+    journal = shard.open("a.jsonl", fingerprint="1-x")
+    assert journal.recorded.count == 0
+    journal.retire()
+    await shard.close()
+    assert list(tmp_path.iterdir()) == []
