@@ -118,6 +118,15 @@ class Endpoint:
             self.allowed = max(1, int(self.limit.value * self._ramp(now)))
         return self.allowed
 
+    @property
+    def limit_reason(self) -> str:
+        """Why as much is allowed as is now."""
+        if self.is_sick:
+            return "left out after failures"
+        if self.cooling:
+            return "asked to wait"
+        return self.limit.reason if self.allowed >= int(self.limit.value) else "opening again after a pause"
+
     def _ramp(self, now: float) -> float:
         """Return the share of the limit that is open again: all of it after one latency.
 

@@ -70,7 +70,7 @@ class Pool:
     @property
     def limit_reason(self) -> str:
         """Why the limit is what it is now."""
-        return "; ".join(dict.fromkeys(endpoint.limit.reason for endpoint in self.endpoints))
+        return "; ".join(dict.fromkeys(endpoint.limit_reason for endpoint in self.endpoints))
 
     def pick(self, avoid: Collection[Endpoint] = ()) -> Endpoint | None:
         """Return the least busy endpoint that may be asked, one of ``avoid`` only if there is no other."""
