@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from modelcall.cli.output import message, shown
+from modelcall.cli.output import flush_or_drop, message, shown
 from modelcall.errors import ConfigError, FatalError, ModelCallError
 from modelcall.log import LOGGER, LogSettings, Message, Said, log_path, setup
 from modelcall.redact import redact
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OK, CRASH, USAGE, FAILED_ROWS, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+_MISTAKES_SHOWN = 40
 SAME_COMMAND = "progress is kept; start again with the same command to go on"
 
 log_in_use: ContextVar[LogSettings | None] = ContextVar("log_in_use", default=None)
@@ -54,15 +55,17 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
 
 def _config_error(error: ConfigError) -> int:
     _keep(error)
-    message(f"error: {_text(error.message)}", *(f"  {_text(mistake)}" for mistake in error.mistakes))
+    told = [mistake for mistake in error.mistakes if mistake.message not in error.message]
+    message(f"error: {_text(error.message)}", *(f"  {_text(mistake)}" for mistake in told[:_MISTAKES_SHOWN]))
+    if len(told) > _MISTAKES_SHOWN:
+        message(f"  … and {len(told) - _MISTAKES_SHOWN:,} more")
     message(f"next: {_text(error.hint or 'correct it and start again; nothing was started')}")
     return USAGE
 
 
 def _stopped(error: FatalError) -> int:
     _keep(error)
-    message(f"stopped: {_text(error.message)}", *([f"hint: {_text(error.hint)}"] if error.hint else []))
-    message(f"next: {SAME_COMMAND}")
+    message(f"stopped: {_text(error.message)}", f"next: {_text(error.hint or SAME_COMMAND)}")
     return STOPPED
 
 
@@ -118,6 +121,6 @@ def usage_error(text: str, *, hint: str = "see --help") -> ConfigError:
 
 def leave(code: int) -> None:
     """End the process with an exit code, and quietly even if nobody reads what was printed."""
-    with suppress(BrokenPipeError):
-        sys.stdout.flush()
+    for stream in (sys.stdout, sys.stderr):
+        flush_or_drop(stream)
     sys.exit(code)

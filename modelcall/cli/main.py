@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from modelcall import __version__
 from modelcall.cli.failing import USAGE, exit_code_of, interrupted, leave
+from modelcall.cli.output import open_missing_streams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,4 +114,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
+    open_missing_streams()
     leave(run())

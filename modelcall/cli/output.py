@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import orjson
 
+from modelcall.errors import FatalError
 from modelcall.log.inert import capped, inert
 
 if TYPE_CHECKING:
@@ -42,13 +43,34 @@ def table(rows: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{name:<{width}}  {value}".rstrip() for name, value in rows]
 
 
+def open_missing_streams() -> None:
+    """Open streams that were closed by whoever started us: else the next file would get their numbers."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
+
+
+def flush_or_drop(stream: TextIO) -> None:
+    """Flush; what cannot be written is dropped, so that the interpreter's own flush at the end does not fail."""
+    try:
+        stream.flush()
+    except OSError:
+        _drop(stream)
+
+
 def _print(stream: TextIO, lines: Iterable[str]) -> None:
     encoding = stream.encoding or "utf-8"
     try:
         stream.writelines(line.encode(encoding, "backslashreplace").decode(encoding) + "\n" for line in lines)
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
         _drop(stream)
+        if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            raise FatalError(f"the result cannot be written to stdout: {error.strerror}") from error
 
 
 def _drop(stream: TextIO) -> None:

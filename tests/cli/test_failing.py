@@ -41,15 +41,13 @@ def test_all_mistakes_stand_on_lines_of_their_own(capsys: pytest.CaptureFixture[
     ]
 
 
-def test_a_fatal_error_says_that_progress_is_kept(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_fatal_error_says_what_to_do_next(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     log = tmp_path / "x.log"
-    code, lines = lines_of(FatalError("the disk is full", hint="Free some."), capsys, log=log)
+    code, lines = lines_of(FatalError("the prompt is broken", hint="Start over with --fresh."), capsys)
     assert code == 4
-    assert lines == [
-        "stopped: the disk is full",
-        "hint: Free some.",
-        "next: progress is kept; start again with the same command to go on",
-    ]
+    assert lines == ["stopped: the prompt is broken", "next: Start over with --fresh."]
+    _, lines = lines_of(FatalError("the disk is full"), capsys, log=log)
+    assert lines == ["stopped: the disk is full", "next: progress is kept; start again with the same command to go on"]
     assert "the disk is full" in log.read_text()
 
 
@@ -83,3 +81,16 @@ def test_hostile_text_is_inert(capsys: pytest.CaptureFixture[str]) -> None:
     _, lines = lines_of(error, capsys)
     assert lines[0] == "error: file \\x1b[31m\\u202eevil\\nname"
     assert lines[1] == "  \\x07[bold]x[/bold]"
+
+
+def test_a_mistake_that_is_the_message_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    mistake = Mistake("the file is empty", where="t.yaml")
+    _, lines = lines_of(ConfigError(str(mistake), mistakes=[mistake]), capsys)
+    assert lines == ["error: t.yaml: the file is empty", "next: correct it and start again; nothing was started"]
+
+
+def test_thousands_of_mistakes_end_in_a_count(capsys: pytest.CaptureFixture[str]) -> None:
+    mistakes = [Mistake("clash", where=f"{number}.jsonl") for number in range(3000)]
+    _, lines = lines_of(ConfigError("files cannot be used", mistakes=mistakes), capsys)
+    assert lines[40:42] == ["  39.jsonl: clash", "  … and 2,960 more"]
+    assert len(lines) == 43

@@ -121,3 +121,39 @@ def test_a_reader_that_goes_away_is_quiet(shell: Shell) -> None:
         errors = child.stderr.read()
     assert errors == ""
     assert child.returncode == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_no_error(shell: Shell, closed: str) -> None:
+    shell.rows("in.jsonl", 2)
+    done = _in_sh(shell, f"-m modelcall pipeline in.jsonl out.jsonl {closed}")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert len(shell.read("out.jsonl")) == 2
+
+
+@pytest.mark.parametrize("command", ["pipeline -q in.jsonl out.jsonl", "schema task"])
+def test_a_result_that_cannot_be_written_is_told_without_a_traceback(shell: Shell, command: str) -> None:
+    shell.rows("in.jsonl", 2)
+    done = _in_sh(shell, f"-m modelcall {command} > /dev/full")
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[0] == "stopped: the result cannot be written to stdout: No space left on device"
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_messages_that_cannot_be_written_change_nothing(shell: Shell) -> None:
+    shell.rows("in.jsonl", 2)
+    assert _in_sh(shell, "-m modelcall pipeline in.jsonl out.jsonl 2> /dev/full").returncode == 0
+
+
+def _in_sh(shell: Shell, line: str) -> subprocess.CompletedProcess[str]:
+    script = f'"{sys.executable}" {line}'
+    return subprocess.run(
+        ["/bin/sh", "-c", script],
+        cwd=shell.folder,
+        env=shell.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
