@@ -91,6 +91,7 @@ class Runner:
         Raises:
             FatalError: Going on is pointless; what was answered is recorded.
         """
+        await self._blocking(self._journal.prepare)
         self._journal.start(self._results.put_nowait)
         feeder = asyncio.get_running_loop().create_task(self._feed(jobs))
         feeder.add_done_callback(self._report)
@@ -113,6 +114,10 @@ class Runner:
     def stop(self) -> None:
         """Issue no more rows; let those in flight end within the grace period."""
         self._results.put_nowait(None)
+
+    def fail(self, error: BaseException) -> None:
+        """End as after a fatal error of a row: something outside has made going on pointless."""
+        self._results.put_nowait(error)
 
     async def _feed(self, jobs: AsyncIterator[FileJob]) -> None:
         loop = asyncio.get_running_loop()
@@ -141,7 +146,7 @@ class Runner:
             with _storage(job, writing=False):
                 file = await self._read(job)
             await file.complete()
-            with _storage(job, writing=True):
+            with _storage(job, writing=True), self._ending():
                 result = await self._publish(file)
         except FileFailure as failure:
             result = FileResult(job, failure=failure.message)
@@ -171,19 +176,24 @@ class Runner:
         """Publish a complete file and retire its journal."""
         await self._journal.flush()
         async with self._publishing:
-            task = asyncio.current_task()
-            assert task is not None  # noqa: S101  as above
-            self._publishers.add(task)
-            try:
-                entry = await self._blocking(partial(self._publisher.publish, file.job, file.journal, rows=file.rows))
+            entry = await self._blocking(partial(self._publisher.publish, file.job, file.journal, rows=file.rows))
+            if entry.whole:  # else the journal will be needed, and is still to be synced
                 self._journal.close_file(file.job.name)
-                if entry.whole:
-                    await self._blocking(file.journal.retire)
-            finally:
-                self._publishers.discard(task)
+                await self._blocking(file.journal.retire)
         counts = FileCounts(total=entry.rows, scored=entry.scored, failed=entry.failed)
         self._listener.file_done(file.job.name, counts)
         return FileResult(file.job, counts, failures=entry.failures)
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Count the current task among those that a stop waits for: its file is complete."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  as above
+        self._publishers.add(task)
+        try:
+            yield
+        finally:
+            self._publishers.discard(task)
 
     async def _blocking(self, call: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -192,15 +202,17 @@ class Runner:
         """Stop reading, let rows in flight end and complete files be published, then cut off what is left."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace
-        await _cancel(self._readers)
-        await self._window.drain(grace)
-        await asyncio.sleep(0)  # files whose last row ended just now begin to publish
-        if self._publishers and loop.time() < deadline:
-            await asyncio.wait(self._publishers, timeout=deadline - loop.time())
-        self._publisher.cancel()
-        await _cancel(self._files)
-        await self._journal.close()
-        self._threads.shutdown()
+        try:
+            await _cancel(self._readers)
+            await self._window.drain(deadline - loop.time())
+            await asyncio.sleep(0)  # files whose last row ended just now begin to publish
+            if self._publishers and loop.time() < deadline:
+                await asyncio.wait(self._publishers, timeout=deadline - loop.time())
+            self._publisher.cancel()
+            await _cancel(self._files)
+            await self._journal.close()
+        finally:
+            await asyncio.to_thread(self._threads.shutdown)
 
 
 @contextmanager

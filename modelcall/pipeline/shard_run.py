@@ -6,8 +6,9 @@ import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from modelcall.pipeline.input import InputFiles
 from modelcall.pipeline.job import FileJob
@@ -19,7 +20,7 @@ from modelcall.state.run import note_runs
 from modelcall.state.shard import Progress, delete_finished, progress, shard_files
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.job import FileResult
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from modelcall.state.run import RunRecord, RunStore, ShardKey
     from modelcall.state.shard import OutputFolder
     from modelcall.types import RowScorer, RunListener
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class ShardRun:
         self._journals = f"{self.work_folder}/journal"
         self._limits = limits
         self._lock: Lock | None = None
+        self._beating: asyncio.Task[None] | None = None
         self.tally = Tally()
 
     def files(self) -> list[ListedFile]:
@@ -102,20 +106,26 @@ class ShardRun:
         Raises:
             ConfigError: A living process holds it.
         """
-        self._lock = await asyncio.to_thread(self._acquire)
-        beat = asyncio.get_running_loop().create_task(_beat(self._lock))
         try:
-            await asyncio.to_thread(self._join, delete_existing=delete_existing)
+            lock = await _to_its_end(self._acquire)
+            self._beating = asyncio.get_running_loop().create_task(_beat(lock))
+            await _to_its_end(partial(self._join, delete_existing=delete_existing))
             yield
         finally:
-            beat.cancel()
-            with suppress(asyncio.CancelledError):
-                await beat
-            await asyncio.to_thread(self._lock.release)
+            await self._disown()
 
     def _acquire(self) -> Lock:
         facts = {"run": self.record.run, "world_size": self.record.world_size, "shard": str(self.shard)}
-        return acquire(self.to.fs, f"{self.to.state}/locks/{self.shard}", facts=facts)
+        self._lock = acquire(self.to.fs, self.to.lock_folder(self.shard), facts=facts)
+        return self._lock
+
+    async def _disown(self) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+        if self._lock is not None:
+            with suppress(OSError):  # our end sets it free as well
+                await _to_its_end(self._lock.release)
 
     def _join(self, *, delete_existing: bool) -> None:
         """Take part in the run; the first time, remove what an earlier run left here if the task says so."""
@@ -178,10 +188,10 @@ class ShardRun:
         listener: RunListener,
         settings: RunnerSettings,
     ) -> Runner:
-        """Build what scores and publishes this shard's files; the lock must be held. Blocking."""
+        """Build what scores and publishes this shard's files; it fails if the lock, which must be held, is lost."""
         assert self._lock is not None, "the shard is not owned"  # noqa: S101  a mistake of the caller
+        assert self._beating is not None  # noqa: S101  it began with the lock
         journal = ShardJournal(self._journals, epoch=self._lock.epoch, identity=self.record.run)
-        journal.prepare()
         inputs = InputFiles(self.to.fs)
         destination = Destination(
             fs=self.to.fs,
@@ -198,7 +208,11 @@ class ShardRun:
             scratch=self.work_folder,
         )
         publisher = Publisher(inputs, destination, plan, output_columns=output_columns)
-        return Runner(scorer, inputs=inputs, journal=journal, publisher=publisher, listener=listener, settings=settings)
+        runner = Runner(
+            scorer, inputs=inputs, journal=journal, publisher=publisher, listener=listener, settings=settings
+        )
+        self._beating.add_done_callback(partial(_fail, runner))
+        return runner
 
     async def work(self, results: AsyncIterator[FileResult]) -> None:
         """Take in the results of the jobs."""
@@ -216,7 +230,24 @@ class ShardRun:
             self._store.mark_done(self.record, self.shard, facts)
 
 
+async def _to_its_end(work: Callable[[], _T]) -> _T:
+    """Do blocking work that cannot be stopped; a cancellation meanwhile is passed on when it has ended."""
+    doing = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait([doing])
+        raise
+
+
 async def _beat(lock: Lock) -> None:
+    """Show that we live until somebody has taken over (FatalError); a disk that refuses a beat may take the next."""
     while True:
         await asyncio.sleep(BEAT_SECONDS)
-        await asyncio.to_thread(lock.beat)
+        with suppress(OSError):
+            await asyncio.to_thread(lock.beat)
+
+
+def _fail(runner: Runner, beating: asyncio.Task[None]) -> None:
+    if not beating.cancelled() and (error := beating.exception()) is not None:
+        runner.fail(error)

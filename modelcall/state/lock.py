@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,7 @@ class Lock:
         self.epoch = epoch
         self._record = record
         self._beats = 0
+        self._writing = threading.Lock()
 
     def check(self) -> None:
         """Raise FatalError if somebody has taken over."""
@@ -95,13 +97,16 @@ class Lock:
     def beat(self) -> None:
         """Show owners on other hosts that we live. Call every BEAT_SECONDS."""
         self.check()
-        self._beats += 1
-        self._write()
+        with self._writing:  # a beat that is late must not take back the release
+            if not self._record["released"]:
+                self._beats += 1
+                self._write()
 
     def release(self) -> None:
         """Give the shard up; the next owner starts without asking who we were."""
-        self._record["released"] = True
-        self._write()
+        with self._writing:
+            self._record["released"] = True
+            self._write()
 
     def _write(self) -> None:
         self._fs.replace(_path(self._folder, self.epoch), records.dump({**self._record, "beat": self._beats}))
@@ -132,11 +137,27 @@ def acquire(
         **facts,
     }
     while True:
-        epoch = _newest(fs, folder)
-        if epoch:
-            _refuse_living(fs, _path(folder, epoch), clock=clock, sleep=sleep)
+        epoch = refuse_owned(fs, folder, clock=clock, sleep=sleep)
         if fs.put_if_absent(_path(folder, epoch + 1), records.dump(record)):
             return Lock(fs, folder, epoch=epoch + 1, record=record)
+
+
+def refuse_owned(
+    fs: FileSystem,
+    folder: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Return the number of the last owner of a shard, 0 if there was none.
+
+    Raises:
+        ConfigError: A living process holds it.
+    """
+    epoch = _newest(fs, folder)
+    if epoch:
+        _refuse_living(fs, _path(folder, epoch), clock=clock, sleep=sleep)
+    return epoch
 
 
 def _path(folder: str, epoch: int) -> str:

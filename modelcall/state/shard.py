@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modelcall.fs.base import FileSystem
     from modelcall.state.listing import ListedFile
     from modelcall.state.manifest import Entry
-    from modelcall.state.run import RunRecord
+    from modelcall.state.run import RunRecord, ShardKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,10 @@ class OutputFolder:
     def path(self, output: str) -> str:
         """Return the path of an output file."""
         return f"{self.folder}/{output}"
+
+    def lock_folder(self, shard: ShardKey) -> str:
+        """Return where the owners of a shard are recorded."""
+        return f"{self.state}/locks/{shard}"
 
 
 def output_folder(fs: FileSystem, output: str, *, single: bool) -> OutputFolder:
