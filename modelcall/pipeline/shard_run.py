@@ -7,9 +7,9 @@ from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from modelcall.fs.append import make_private_folder
 from modelcall.pipeline.input import InputFiles
 from modelcall.pipeline.job import FileJob
 from modelcall.pipeline.publish import Destination, Publisher
@@ -17,7 +17,7 @@ from modelcall.pipeline.runner import Runner
 from modelcall.state.journal import ShardJournal, retire_published
 from modelcall.state.lock import BEAT_SECONDS, acquire
 from modelcall.state.run import note_runs
-from modelcall.state.shard import Progress, delete_finished, progress, shard_files
+from modelcall.state.shard import Progress, delete_finished, progress, refuse_finished, shard_files
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -104,7 +104,7 @@ class ShardRun:
         """Hold the shard's lock, joined to the run; the heartbeat goes on meanwhile.
 
         Raises:
-            ConfigError: A living process holds it.
+            ConfigError: A living process holds it, or finished output is in the way of a new run.
         """
         try:
             lock = await _to_its_end(self._acquire)
@@ -128,13 +128,15 @@ class ShardRun:
                 await _to_its_end(self._lock.release)
 
     def _join(self, *, delete_existing: bool) -> None:
-        """Take part in the run; the first time, remove what an earlier run left here if the task says so."""
-        Path(self.work_folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Take part in the run; the first time, an earlier run's output in the way is removed, or refused, as asked."""
+        make_private_folder(self.work_folder)
         if self._store.has_joined(self.record, self.shard):
             return
-        if delete_existing and self.record.extends is None:
-            names = [self.record.output_of(file) for file in shard_files(self.record, self.shard.job_index)]
-            delete_finished(self.to, names, run=self.record.run)
+        files = shard_files(self.record, self.shard.job_index)
+        delete = delete_existing and self.record.extends is None
+        refuse_finished(self.to, files, self.record.output_of, delete_existing=delete)
+        if delete:
+            delete_finished(self.to, map(self.record.output_of, files), run=self.record.run)
         note_runs(self.to.fs, self.to.state, self._chain)
         self._store.join(self.record, self.shard)
 

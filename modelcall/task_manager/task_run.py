@@ -18,6 +18,7 @@ from modelcall.pipeline.preflight import look, require_column
 from modelcall.pipeline.shard_run import Limits, ShardRun
 from modelcall.registry import BUILT_IN, load
 from modelcall.state.listing import Listing, list_input
+from modelcall.state.lock import refuse_owned
 from modelcall.state.run import STATE, RunStore, ShardKey, run_key
 from modelcall.state.shard import OutputFolder, output_folder, refuse_finished, shard_files
 from modelcall.state.start import Start, StartRequest, begin
@@ -128,8 +129,7 @@ class TaskRun:
                 return
             to = self._output(start.record, run_index)
             stat = self._loaded.paths.stat or to.state
-            shard = ShardKey(run_index, self.shard.job_index)
-            run = ShardRun(store, chain, shard, to, stat_folder=stat, limits=limits)
+            run = ShardRun(store, chain, self._key(run_index), to, stat_folder=stat, limits=limits)
             summary.outputs.append(to.path(start.record.output_file) if start.record.output_file else to.folder)
             summary.passes.append(run.tally)
             summary.worked |= await scoring.run(run)
@@ -176,8 +176,13 @@ class TaskRun:
         return self._listing
 
     def _check_before(self, record: RunRecord) -> None:
-        """Refuse a new run before anything of it is written."""
+        """Refuse a new run before anything of it is written, while another process works here above all.
+
+        That one, killed, goes on with the newest run: it must find its own.
+        """
         files = shard_files(record, self.shard.job_index)
+        for run_index in range(1, record.num_runs + 1):
+            refuse_owned(self._fs, self._output(record, run_index).lock_folder(self._key(run_index)))
         self._look(files)
         for run_index in range(1, record.num_runs + 1):
             to = self._output(record, run_index)
@@ -193,6 +198,9 @@ class TaskRun:
                 require_column(self._plan.needed, seen)
             self._seen = seen
         return self._seen
+
+    def _key(self, run_index: int) -> ShardKey:
+        return ShardKey(run_index, self.shard.job_index)
 
     def _output(self, record: RunRecord, run_index: int) -> OutputFolder:
         values = {"timestamp": record.timestamp, "task_name": self._task.task_name, "run_index": str(run_index)}

@@ -15,6 +15,7 @@ from modelcall.config.loading import load_task
 from modelcall.errors import ConfigError
 from modelcall.fs.local import LocalFileSystem
 from modelcall.pipeline.verify import Findings, verify
+from modelcall.state.lock import acquire
 from modelcall.state.run import noted_runs
 from modelcall.state.shard import output_at
 from modelcall.task_manager.summary import Invocation, Stop, Summary
@@ -278,3 +279,31 @@ def test_what_cannot_work_is_one_clear_refusal_and_writes_nothing(
     assert message in told
     assert not (desk.folder / "out").exists()
     assert [path.name for path in desk.folder.rglob(".modelcall")] == []
+
+
+def test_a_fresh_start_beside_a_working_one_is_refused_and_takes_nothing_from_it(desk: Desk) -> None:
+    desk.set("debug", {"enabled": True, "max_files": 2})
+    first = desk.start()
+    lock = acquire(LocalFileSystem(), str(desk.folder / "out/.modelcall/locks/r1-job000"), facts={})
+    for path in (desk.folder / "out").glob("*.parquet"):
+        path.unlink()
+    with pytest.raises(ConfigError, match="has been working on this"):
+        desk.start(fresh=True)
+    lock.release()
+    again = desk.start()
+    assert (again.how, again.run) == ("continued", first.run)
+
+
+def test_a_shard_that_joins_a_new_run_is_refused_while_old_output_is_in_its_way(desk: Desk) -> None:
+    for job_index in (0, 1):
+        desk.start(job_index=job_index, world_size=2)
+    desk.set("options.delete_existing", True)
+    desk.start(job_index=0, world_size=2, fresh=True)
+    desk.set("options.delete_existing", False)
+    before = desk.tree()
+    with pytest.raises(ConfigError, match=r"output file\(s\) are there already"):
+        desk.start(job_index=1, world_size=2, fresh=True)
+    assert (desk.tree(), desk.seen.rows) == (before, [])
+    desk.set("options.delete_existing", True)
+    assert desk.start(job_index=1, world_size=2, fresh=True).exit_code == 0
+    assert desk.verify("out").problems == []
