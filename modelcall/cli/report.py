@@ -153,7 +153,7 @@ class Report:
             return "finished; every row is scored"
         if code == FAILED_ROWS:
             return "finished, but not everything is scored"
-        return "stopped before the end" if code == STOPPED else "interrupted before the end"
+        return "stopped before the end; progress is kept" if code == STOPPED else "interrupted before the end"
 
     def next_step(self) -> str | None:
         """Say what to do next, if something went wrong; a stop that has an error of its own says it there."""

@@ -144,6 +144,8 @@ def _add_prompt(parts: Assembled, document: Document, source: Source, findings: 
 
 def _require(parts: Assembled, document: Document, key: str, findings: Findings) -> None:
     """A judge without model or prompt is a mistake, unless one was written and is wrong itself."""
-    if parts.scorer == JUDGE and not document.data.get(key):
+    written = document.data.get(key)
+    is_empty = not any(written.values()) if isinstance(written, dict) else not written
+    if parts.scorer == JUDGE and is_empty:
         message = f"is required: a {key} file as config_path, or its keys; or choose another `scorer`"
         findings.mistakes.append(document.mistake((key,), message))

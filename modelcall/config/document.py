@@ -71,7 +71,8 @@ class Document:
         """Return the document with one value replaced; blocks on the way are made."""
         kept = {known: place for known, place in self.places.items() if known[: len(path)] != path}
         odd = {known: text for known, text in self.odd_text.items() if known[: len(path)] != path}
-        return Document(_replaced(self.data, path, value), {**kept, path: Place(where, path)}, odd)
+        made = {path[:depth]: Place(where, path[:depth]) for depth in range(1, len(path)) if path[:depth] not in kept}
+        return Document(_replaced(self.data, path, value), {**kept, **made, path: Place(where, path)}, odd)
 
 
 def dotted(path: KeyPath) -> str:

@@ -108,6 +108,9 @@ OPTION_KEYS: Final[Mapping[str, str]] = {
 }
 """Command-line options and the task keys they stand for."""
 
+_ARGUMENTS: Final[Mapping[str, Mapping[str, str]]] = {"pipeline": {"input_folder": "IN", "output_folder": "OUT"}}
+"""Options that a command takes by position, with their names there."""
+
 
 def task_from_options(
     command: str,
@@ -146,10 +149,12 @@ def _document_of(command: str, options: Mapping[str, object]) -> Document:
         data.setdefault(block, {})[key] = value
     if "debug" in data:
         data["debug"]["enabled"] = True
+    names = {option: f"--{option}" for option in OPTION_KEYS} | dict(_ARGUMENTS.get(command, {}))
     flags: dict[KeyPath, Place] = {
-        tuple(key.split(".")): Place(f"--{option}", ()) for option, key in OPTION_KEYS.items()
+        tuple(key.split(".")): Place(names[option], ()) for option, key in OPTION_KEYS.items()
     }
-    return Document(data, {(): Place(f"modelcall {command}", ()), **flags})
+    files: dict[KeyPath, Place] = {(part,): Place(f"--{part}_config_path", ()) for part in ("model", "prompt")}
+    return Document(data, {(): Place(f"modelcall {command}", ()), **files, **flags})
 
 
 def _assembled(source: Source, findings: Findings, shown: str, *, for_run: bool) -> LoadedTask:
@@ -176,8 +181,10 @@ def _all_mistakes(mistakes: list[Mistake], shown: str) -> ConfigError:
     """One error for all, file by file and line by line; what two checks found is told once."""
     files = {_file_and_line(mistake)[0]: order for order, mistake in reversed(list(enumerate(mistakes)))}
     once = sorted(dict.fromkeys(mistakes), key=lambda mistake: _order(mistake, files))
-    count = f"{len(once)} mistakes" if len(once) > 1 else "a mistake"
-    return ConfigError(f"{shown}: {count}; nothing was started", hint="correct them and start again", mistakes=once)
+    if len(once) == 1:
+        return ConfigError(str(once[0]), hint="correct it and start again; nothing was started", mistakes=once)
+    message = f"{shown}: {len(once)} mistakes; nothing was started"
+    return ConfigError(message, hint="correct them and start again", mistakes=once)
 
 
 def _order(mistake: Mistake, files: Mapping[str, int]) -> tuple[int, int]:

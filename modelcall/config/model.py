@@ -54,12 +54,11 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 def _params(params: dict[str, Any]) -> dict[str, Any]:
-    for name, instead in _OURS.items():
-        if params.get(name):
-            refuse("`{name}` cannot be set here; {instead}", name=name, instead=instead)
-    for key, value in _texts(params):
-        if key.lower() in SECRET_KEYS or looks_secret(value):
-            refuse(f"`{key}`: {KEYS_STAY_OUT}")
+    problems = [f"`{name}` cannot be set here: {instead}" for name, instead in _OURS.items() if params.get(name)]
+    secret = [key for key, value in _texts(params) if key.lower() in SECRET_KEYS or looks_secret(value)]
+    problems += [f"`{key}`: {KEYS_STAY_OUT}" for key in dict.fromkeys(secret)]
+    if problems:
+        refuse("{problems}", problems="; ".join(problems))
     _must_be_json(params)
     return params
 

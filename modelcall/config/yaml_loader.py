@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import yaml
@@ -34,6 +35,17 @@ _CORE_TAGS: Final = {
     "tag:yaml.org,2002:seq",
     "tag:yaml.org,2002:map",
 }
+
+
+_TIPS: Final = {
+    "'\\t'": "indent with spaces, not with a tab",
+    "mapping values are not allowed": "put a text that holds `: ` in quotes",
+    "but got '{'": "put a text that holds braces in quotes",
+    "but got '['": "put a text that holds brackets in quotes",
+    "expected <block end>": "check the indentation",
+    "another document": "a file holds one document, without `---` in between",
+}
+"""What to do, by words of the parser's problem: it has no codes."""
 
 
 class _Composer(yaml.SafeLoader):
@@ -115,11 +127,9 @@ def _compose(text: str, shown: str) -> yaml.Node | None:
 
 def _syntax_refusal(error: yaml.MarkedYAMLError, shown: str) -> ConfigError:
     mark = error.problem_mark or error.context_mark
-    message = f"is not valid YAML: {error.problem or error.context}"
-    if "'\\t'" in message:
-        message += "; indent with spaces, not with a tab"
-    elif "mapping values are not allowed" in message:
-        message += "; put a text that holds `: ` in quotes"
+    problem = error.problem or error.context or ""
+    tips = (tip for sign, tip in _TIPS.items() if sign in problem)
+    message = "; ".join((f"is not valid YAML: {problem}", *islice(tips, 1)))
     return _refusal(f"{shown}:{mark.line + 1}" if mark else shown, message)
 
 

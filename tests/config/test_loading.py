@@ -267,6 +267,8 @@ def test_overrides_are_values_of_yaml_and_the_last_wins(load: Load) -> None:
         ("task_name.x=5", "--set: task_name is no block of keys"),
         ("description=[1", "--set:1: is not valid YAML"),
         ("data.input_folder=./nowhere", "--set: data.input_folder: there is no file or folder"),
+        ("x.y=5", "--set: x: unknown key"),
+        ("model.config_path=", "t.yaml:5: model: is required: a model file"),
     ],
 )
 def test_wrong_override_is_told_by_its_flag(mistakes: Mistakes, override: str, words: str) -> None:
@@ -489,10 +491,25 @@ def test_wrong_options_are_told_by_their_flags(environment: Environment) -> None
         )
 
     assert [str(mistake) for mistake in caught.value.mistakes] == [
-        "--output_folder: this version does not support storage other than the local disk; use a local path",
-        "--input_folder: is required",
+        "OUT: this version does not support storage other than the local disk; use a local path",
+        "IN: is required",
         "--chunk_size: must be at least 1, got 0",
     ]
+
+
+def test_a_command_without_model_names_the_options_that_give_them(environment: Environment) -> None:
+    with pytest.raises(ConfigError) as caught:
+        task_from_options("api-call", {"input_folder": "./in", "output_folder": "./out"}, environment=environment)
+
+    assert [mistake.where for mistake in caught.value.mistakes] == ["--model_config_path", "--prompt_config_path"]
+
+
+def test_one_mistake_is_the_whole_message(environment: Environment, folder: Path) -> None:
+    (folder / "t.yaml").write_text(f"{TASK}concurrency: {{chunk_size: 0}}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_task("t.yaml", environment=environment)
+
+    assert caught.value.message == "t.yaml:7: concurrency.chunk_size: must be at least 1, got 0"
 
 
 def test_a_key_written_twice_is_told_with_all_other_mistakes(tmp_path: Path) -> None:

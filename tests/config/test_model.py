@@ -109,6 +109,10 @@ def test_embedded_needs_a_provider_only() -> None:
         ({"completions_params": {"model": "other"}}, "write model_name"),
         ({"completions_params": {"messages": [1]}}, "write a prompt file"),
         ({"completions_params": {"stream": True}}, "answers are never streamed"),
+        (
+            {"completions_params": {"stream": True, "model": "m", "api_key": "canary"}},
+            "write model_name; `stream` cannot be set here: answers are never streamed; `api_key`: keys never stand",
+        ),
         ({"completions_params": [1]}, "must be a block of keys, got a list"),
         ({"proxy": "http://user:canary@proxy"}, "must hold no user name or password"),
         ({"proxy": "proxy:3128"}, "must be a URL such as http://HOST:PORT"),
