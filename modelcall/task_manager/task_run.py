@@ -26,7 +26,7 @@ from modelcall.task_manager.scoring import Scoring
 from modelcall.task_manager.summary import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from modelcall.config.loading import LoadedTask
@@ -125,14 +125,26 @@ class TaskRun:
         debug = self._task.debug
         limits = Limits(debug.max_files, debug.max_items_per_file) if debug.enabled else Limits()
         for run_index in range(1, start.record.num_runs + 1):
-            if self._stop.signal is not None:
-                return
             to = self._output(start.record, run_index)
             stat = self._loaded.paths.stat or to.state
-            run = ShardRun(store, chain, self._key(run_index), to, stat_folder=stat, limits=limits)
             summary.outputs.append(to.path(start.record.output_file) if start.record.output_file else to.folder)
-            summary.passes.append(run.tally)
-            summary.worked |= await scoring.run(run)
+            for part, shard in self._parts(chain, run_index):
+                if self._stop.signal is not None:
+                    return
+                run = ShardRun(store, part, shard, to, stat_folder=stat, limits=limits)
+                summary.passes.append(run.tally)
+                summary.worked |= await scoring.run(run)
+
+    def _parts(self, chain: Sequence[RunRecord], run_index: int) -> Iterator[tuple[Sequence[RunRecord], ShardKey]]:
+        """Yield the runs of a chain, the oldest first, with the shards of each that are ours.
+
+        What is left of an extended run (files that failed, output that is gone) belongs to every later start; if the
+        world size has changed since, its shards are dealt out to those there are now.
+        """
+        for at in reversed(range(len(chain))):
+            if run_index <= chain[at].num_runs:
+                for job_index in range(self.shard.job_index, chain[at].world_size, self.shard.world_size):
+                    yield chain[at:], ShardKey(run_index, job_index)
 
     def _store(self) -> RunStore:
         """Return the runs of this task and output folder; a fixed single output file keeps them by its name."""

@@ -1,5 +1,7 @@
 import asyncio
+import gzip
 import json
+import random
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -306,4 +308,41 @@ def test_a_shard_that_joins_a_new_run_is_refused_while_old_output_is_in_its_way(
     assert (desk.tree(), desk.seen.rows) == (before, [])
     desk.set("options.delete_existing", True)
     assert desk.start(job_index=1, world_size=2, fresh=True).exit_code == 0
+    assert desk.verify("out").problems == []
+
+
+def torn(desk: Desk) -> None:
+    """An input file that looks sound at its start and is cut short."""
+    rng = random.Random(1)
+    rows = "".join(json.dumps({"text": rng.randbytes(8000).hex()}) + "\n" for _ in range(300))
+    (desk.folder / "in/torn.jsonl.gz").write_bytes(gzip.compress(rows.encode(), 1)[:-5000])
+
+
+def test_what_is_left_of_an_extended_run_still_counts_and_is_tried_again(desk: Desk) -> None:
+    torn(desk)
+    assert (desk.start().exit_code, list(desk.seen.failed)) == (3, ["torn.jsonl.gz"])
+    asked = len(desk.seen.rows)
+    assert asked > 42
+    desk.file("g.jsonl")
+    extended = desk.start()
+    assert (extended.how, extended.exit_code, list(desk.seen.failed)) == ("extended", 3, ["torn.jsonl.gz"])
+    assert len(desk.seen.rows) == 3
+    (desk.folder / "out/f0.parquet").unlink()
+    again = desk.start()
+    assert (again.exit_code, list(desk.seen.done)) == (3, ["f0.jsonl"])
+    assert sum(tally.rows for tally in again.passes) == 45
+
+
+def test_an_extended_run_is_dealt_out_anew_when_the_world_size_changes(desk: Desk) -> None:
+    for job_index in range(3):
+        desk.start(job_index=job_index, world_size=3)
+    desk.file("g.jsonl")
+    desk.file("h.jsonl")
+    for path in (desk.folder / "out").glob("*.parquet"):
+        path.unlink()
+    done = []
+    for job_index in range(2):
+        assert desk.start(job_index=job_index, world_size=2).how == ("joined" if job_index else "extended")
+        done += list(desk.seen.done)
+    assert sorted(done) == sorted(f"{name}.jsonl" for name in ("g", "h", *(f"f{number}" for number in range(7))))
     assert desk.verify("out").problems == []
