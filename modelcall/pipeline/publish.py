@@ -1,7 +1,8 @@
 """Publishing: the input once more, untouched, beside the journal's outcomes, into a file that appears whole.
 
 In this order: all bytes are written under a temporary name; the input is seen to be unchanged and the lock to be ours;
-the commit gives the file its name; the manifest entry says what it is. The journal is retired by the caller after that.
+the commit gives the file its name, then the list of failed rows; the manifest entry says what it is. The journal is
+retired by the caller after that.
 A crash anywhere repeats work and loses nothing: the same journal gives the same bytes.
 """
 
@@ -110,6 +111,7 @@ class Publisher:
                 self._to.lock.check()
                 entry = self._entry(job, tally, hashed, details)
                 self._commit(sink, path, entry)
+                failed.commit()
         finally:
             source.close()
         self._to.manifest.put(entry)
@@ -145,7 +147,6 @@ class Publisher:
                 some = [as_text(outcome, texts) for outcome in some]
             table.writer.write(rows, results_batch(added, self._plan.values(some, scorer_columns)))
         table.writer.close()
-        failed.commit()
         details = {
             "columns": tuple(added),
             "json_text_columns": table.json_text_columns,

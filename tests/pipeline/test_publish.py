@@ -1,0 +1,148 @@
+"""Publishing interrupted between its steps, and publishing again."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from modelcall.errors import FatalError
+from modelcall.fs.local_sink import LocalSink
+from modelcall.pipeline.shard_run import Limits
+from modelcall.state.manifest import Entry, Manifest
+from modelcall.types import ErrorType, Outcome, Permit, RowRef
+from tests.pipeline.harness import Bench, FakeJudge
+
+TEXTS = [f"text {number}" for number in range(30)]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+class DiedError(Exception):
+    """The process, as far as these tests go."""
+
+
+def every_fifth_fails(ref: RowRef, permit: Permit) -> Outcome | None:
+    del permit
+    if ref.row_index % 5 == 0:
+        return Outcome(error_type=ErrorType.REFUSED, fail_reason="refused", raw="no")
+    return None
+
+
+def failed_rows(bench: Bench) -> list[int]:
+    path = bench.output / ".modelcall/failed/a.parquet.jsonl"
+    return [json.loads(line)["row_index"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def die_before_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> None:
+        raise DiedError
+
+    monkeypatch.setattr(Manifest, "put", die)
+
+
+async def test_a_file_whose_manifest_entry_was_not_written_is_adopted_and_no_row_asked_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.jsonl("a.jsonl", TEXTS)
+    with monkeypatch.context() as patch:
+        die_before_the_manifest(patch)
+        with pytest.raises(DiedError):
+            await bench.start(FakeJudge(act=every_fifth_fails))
+    inode = (bench.output / "a.parquet").stat().st_ino
+    judge = FakeJudge()
+    tally = await bench.start(judge)
+    assert (tally.rows, tally.failed, judge.asked.total()) == (30, 6, 0)
+    assert (bench.output / "a.parquet").stat().st_ino == inode
+    assert (bench.verify().problems, failed_rows(bench)) == ([], [0, 5, 10, 15, 20, 25])
+    assert bench.leftovers() == []
+
+
+async def test_a_file_of_the_same_name_that_is_not_ours_stays_and_this_one_fails(bench: Bench) -> None:
+    def appear(ref: RowRef, permit: Permit) -> Outcome | None:
+        (bench.output / "a.parquet").write_text("theirs")
+        return every_fifth_fails(ref, permit)
+
+    bench.jsonl("a.jsonl", TEXTS)
+    tally = await bench.start(FakeJudge(act=appear))
+    assert "appeared that this run did not write" in tally.broken_files["a.jsonl"]
+    assert (bench.output / "a.parquet").read_text() == "theirs"
+    assert failed_rows(bench) == []
+    (bench.output / "a.parquet").unlink()
+    again = FakeJudge()
+    assert (await bench.start(again)).failed == 6
+    assert not again.asked
+
+
+async def test_a_partial_file_replaced_by_the_whole_survives_a_death_in_between(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.jsonl("a.jsonl", TEXTS)
+    await bench.start(FakeJudge(act=every_fifth_fails), limits=Limits(rows=7))
+    assert failed_rows(bench) == [0, 5]
+    with monkeypatch.context() as patch:
+        die_before_the_manifest(patch)
+        with pytest.raises(DiedError):
+            await bench.start(FakeJudge(act=every_fifth_fails))
+    judge = FakeJudge()
+    tally = await bench.start(judge)
+    assert (tally.rows, tally.failed, judge.asked.total()) == (30, 6, 0)
+    assert (bench.verify().problems, failed_rows(bench)) == ([], [0, 5, 10, 15, 20, 25])
+
+
+async def test_who_was_replaced_publishes_nothing_not_even_the_list_of_failed_rows(bench: Bench) -> None:
+    def take_over(ref: RowRef, permit: Permit) -> Outcome | None:
+        (bench.output / ".modelcall/locks/r1-job000/000002.json").write_text("{}")
+        return every_fifth_fails(ref, permit)
+
+    bench.jsonl("a.jsonl", TEXTS)
+    with pytest.raises(FatalError, match="taken over"):
+        await bench.start(FakeJudge(act=take_over))
+    assert not (bench.output / "a.parquet").exists()
+    assert failed_rows(bench) == []
+
+
+async def test_a_file_without_a_manifest_entry_never_appears_before_its_own_name(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    commit, put = LocalSink.commit, Manifest.put
+
+    def committed(self: LocalSink) -> None:
+        steps.append(str(Path(self._path).relative_to(bench.output)))
+        commit(self)
+
+    def noted(self: Manifest, entry: Entry) -> None:
+        steps.append("manifest put")
+        put(self, entry)
+
+    monkeypatch.setattr(LocalSink, "commit", committed)
+    monkeypatch.setattr(Manifest, "put", noted)
+    bench.jsonl("a.jsonl", TEXTS)
+    await bench.start(FakeJudge(act=every_fifth_fails))
+    at = steps.index("a.parquet")
+    failed, entry = ".modelcall/failed/a.parquet.jsonl", ".modelcall/manifest/a.parquet.json"
+    assert steps[at : at + 4] == ["a.parquet", failed, "manifest put", entry]
+
+
+async def test_row_groups_without_rows_are_no_rows(bench: Bench) -> None:
+    table = pa.table({"text": TEXTS[:3]})
+    with pq.ParquetWriter(bench.input / "a.parquet", table.schema) as writer:
+        for part in (table.slice(0, 0), table.slice(0, 2), table.slice(0, 0), table.slice(2), table.slice(0, 0)):
+            writer.write_table(part)
+    assert (await bench.start(FakeJudge())).rows == 3
+    assert [row["text"] for row in bench.rows("a.parquet")] == TEXTS[:3]
+    assert bench.verify().problems == []
+
+
+async def test_text_that_is_no_unicode_is_recorded_with_its_broken_characters_replaced(bench: Bench) -> None:
+    odd = Outcome(error_type=ErrorType.SCORER_ERROR, fail_reason="bad \ud800 text", raw="\udfff")
+    bench.jsonl("a.jsonl", TEXTS[:2])
+    tally = await bench.start(FakeJudge(act=lambda ref, _: odd if ref.row_index else None))
+    assert tally.failed == 1
+    row = bench.rows("a.parquet")[1]
+    assert (row["api_fail_reason"], row["api_return"]) == ("bad \ufffd text", "\ufffd")
