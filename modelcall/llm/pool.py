@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from modelcall.permits import Permits
 
 MISSES: Final = 5
-"""Failures in a row after which an endpoint is left alone for a while; one refused connection, if others are well."""
+"""Failures in a row after which an endpoint is left alone for a while."""
 STRIKES: Final = 5
 """Refusals in a row of what another endpoint took, after which an endpoint is left alone for long."""
 REREAD: Final = 2.0
@@ -125,11 +125,9 @@ class Pool:
     def _missed(self, ticket: Ticket, fault: Fault, now: float) -> None:
         endpoint = ticket.endpoint
         endpoint.misses += 1
-        cause = fault.verdict.cause
-        if cause in _LOAD_FAULTS and endpoint.succeeded and endpoint.misses < MISSES:
+        if fault.verdict.cause in _LOAD_FAULTS and endpoint.succeeded and endpoint.misses < MISSES:
             self._refused(ticket, now)
-        dead = cause == "connect" and self.has_other((endpoint,))
-        if dead or ticket.probing or endpoint.misses >= MISSES:
+        if ticket.probing or endpoint.misses >= MISSES:
             seconds = endpoint.rest(now, ticket)
             if seconds is not None:
                 self._hook("ejected", {"endpoint": endpoint.name, "cause": fault.verdict.cause, "seconds": seconds})

@@ -287,6 +287,14 @@ async def test_a_connection_closed_while_idle_is_nobodys_fault(lane: str) -> Non
 
 
 @lanes
+@pytest.mark.parametrize("status", ["500 no", "429 no", "408 no", "409 no", "503 no"])
+async def test_nothing_below_us_asks_twice(lane: str, status: str) -> None:
+    async with serving(saying(http(status=status, headers="retry-after-ms: 1\r\n"))) as server:
+        await attempt(lane, server.url)
+        assert len(server.requests) == 1
+
+
+@lanes
 async def test_connections_are_kept_and_used_again(lane: str) -> None:
     async with serving(saying(http())) as server, opened(lane) as transport:
         for number in range(5):

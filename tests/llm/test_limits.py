@@ -198,6 +198,18 @@ def test_refusals_that_go_on_cut_again_and_stop_at_the_floor() -> None:
     assert values[-1] == 5
 
 
+def test_refusals_that_come_before_the_answers_do_not_cut_again() -> None:
+    """One in twenty is refused, at once; the answers to the others take their time."""
+    found = limit(ceiling=400, start=400)
+    found.refused(1.0, epoch=found.epoch, level=400)
+    cut = found.value
+    for number in range(100):
+        found.begun()
+        if number % 20 == 5:
+            found.refused(1.1, epoch=found.epoch, level=int(cut))
+    assert found.value == cut
+
+
 def test_a_fixed_limit_stays() -> None:
     found = limit(enabled=False)
     found.refused(1.0, epoch=found.epoch, level=3)
