@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -86,6 +86,7 @@ async def _run(run: TaskRun, watch: Watch, stop: Stop, *, loaded: LoadedTask, sh
             stack.enter_context(heeded(stop, task=loaded.task.task_name, grace_seconds=options.grace_seconds))
             if wants_live_view(console) and not showing.quiet:
                 await stack.enter_async_context(live_view(watch.progress.snapshot, console))
+            stack.enter_context(redirect_stdout(sys.stderr))  # what scorers print is no result
             return await run.run()
     finally:
         beat.cancel()
@@ -101,7 +102,7 @@ def _log_settings(
     return LogSettings(
         file=log_path(folder, task=loaded.task.task_name, started=started, job_index=job_index),
         level=logging.level,
-        language=logging.language,
+        language=logging.language or loaded.environment.language,
         terminal=not showing.quiet,
         secrets=tuple(loaded.environment.secrets()),
     )
@@ -113,7 +114,7 @@ def _open_log(settings: LogSettings) -> OpenLog:
     except OSError as error:
         raise ConfigError(
             f"{settings.file}: the log cannot be written: {error.strerror or error}",
-            hint="set logging.dir to a folder that can be written",
+            hint="set logging.dir to a folder that can be written, or start from another folder",
         ) from error
 
 

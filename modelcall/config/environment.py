@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from dotenv.parser import parse_stream
 from dotenv.variables import parse_variables
@@ -110,8 +110,8 @@ class Environment:
         )
 
     @property
-    def language(self) -> str:
-        """``zh`` or ``en``, by the locale."""
+    def language(self) -> Literal["zh", "en"]:
+        """By the variables of the locale, whether the system has that locale or not."""
         locale = self.get("LC_ALL") or self.get("LC_MESSAGES") or self.get("LANG") or ""
         return "zh" if locale.lower().startswith("zh") else "en"
 

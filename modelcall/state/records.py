@@ -32,7 +32,7 @@ def load(fs: FileSystem, path: str) -> dict[str, Any] | None:
     """
     try:
         data = fs.read_bytes(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         record = orjson.loads(data)

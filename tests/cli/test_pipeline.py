@@ -119,3 +119,26 @@ def test_verify_where_no_run_wrote_is_exit_2(shell: Shell) -> None:
     done = shell("verify", "nothing-here")
     assert done.code == 2
     assert "no run wrote here" in done.err
+
+
+def test_verify_of_a_file_that_no_run_wrote_is_exit_2(shell: Shell) -> None:
+    shell.rows("in.jsonl", 1)
+    done = shell("verify", "in.jsonl")
+    assert done.code == 2
+    assert "in.jsonl: no run wrote here" in done.err
+
+
+def test_what_a_scorer_prints_is_no_result(shell: Shell) -> None:
+    shell.rows("in.jsonl", 2)
+    (shell.folder / "chatty.py").write_text(
+        "class Chatty:\n    def score(self, item):\n        print('working')\n        return {**item, 'score': 1}\n"
+    )
+    done = shell.spawn("pipeline", "in.jsonl", "out.jsonl", "--scorer", "chatty:Chatty", "--json", "-q")
+    assert done.json["rows"]["scored"] == 2
+    assert done.err == "working\nworking\n"
+
+
+@pytest.mark.parametrize(("lang", "says"), [("zh_CN.UTF-8", "任务启动"), ("de_DE.UTF-8", "Task started")])
+def test_the_language_follows_the_locale_even_if_it_is_not_installed(shell: Shell, lang: str, says: str) -> None:
+    shell.rows("in.jsonl", 1)
+    assert says in shell.spawn("pipeline", "in.jsonl", "out.jsonl", LANG=lang).err
