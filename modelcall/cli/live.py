@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _SECONDS: Final = 0.25
 _NARROW: Final = 60
 """Columns below which the bars give way to text."""
+_ECHO: Final = 3
+"""Columns that stay free: the ``^C`` that a terminal echoes must not wrap, or a line of the view would stay behind."""
 
 
 def wants_live_view(console: Console) -> bool:
@@ -53,20 +56,20 @@ def view(now: Snapshot, *, width: int) -> RenderableType:
     """Lay the counts out for a terminal of ``width`` columns."""
     lines = (_line(_files(now)), _line(_rows(now)), _line(_requests(now)))
     if width < _NARROW:
-        return Group(*lines)
+        return Constrain(Group(*lines), width - _ECHO)
     bars = Table.grid(padding=(0, 1))
     bars.add_column(width=5)
     bars.add_column(width=min(30, width // 3))
-    bars.add_column(no_wrap=True, overflow="crop")
+    bars.add_column(no_wrap=True, overflow="ellipsis")
     done = now.files_done + now.files_failed
     rows = now.rows_recorded + now.rows_done
     bars.add_row("files", ProgressBar(total=max(now.files_total, 1), completed=done), lines[0])
     bars.add_row("rows", ProgressBar(total=now.rows_total, completed=rows, pulse=now.rows_total is None), lines[1])
-    return Group(bars, lines[2])
+    return Constrain(Group(bars, lines[2]), width - _ECHO)
 
 
 def _line(text: str) -> Text:
-    return Text(text, no_wrap=True, overflow="crop")
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def _files(now: Snapshot) -> str:
@@ -85,8 +88,8 @@ def _requests(now: Snapshot) -> str:
     parts = [f"{now.in_flight}/{now.limit} in flight"]
     if now.limit < now.ceiling:
         parts.append(f"ceiling {now.ceiling}")
-    if now.retries:
-        parts.append("retries " + ", ".join(f"{cause} {count:,}" for cause, count in sorted(now.retries.items())))
     if now.prompt_tokens or now.completion_tokens:
         parts.append(f"tokens {now.prompt_tokens:,} in, {now.completion_tokens:,} out")
+    if now.retries:
+        parts.append("retries " + ", ".join(f"{cause} {count:,}" for cause, count in sorted(now.retries.items())))
     return " · ".join(parts)
