@@ -56,7 +56,7 @@ async def _asked(loaded: LoadedTask, urls: tuple[str, ...]) -> Outcome:
             return await scorer.score(row, RowRef("check", 0, "check"), permit)
     except (FatalError, TimeoutError) as error:
         reason = error.message if isinstance(error, FatalError) else f"no answer within {_PATIENCE:g} s"
-        raise ConfigError(f"the endpoint does not answer: {reason}", hint=_NEXT) from error
+        raise ConfigError(f"the endpoint cannot be used: {reason}", hint=_NEXT) from error
     finally:
         await scorer.close()
 

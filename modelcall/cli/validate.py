@@ -15,6 +15,7 @@ from modelcall.cli.output import message, result, result_json, shown, table
 from modelcall.config.loading import load_task
 from modelcall.errors import ConfigError
 from modelcall.observe import Observers
+from modelcall.registry import load
 from modelcall.task_manager.summary import Invocation, Stop
 from modelcall.task_manager.task_run import TaskRun
 
@@ -68,11 +69,13 @@ def validate(
 
 
 def _plan(loaded: LoadedTask) -> None:
-    """Build what a run would, so that a module or a schema that cannot be used is found too.
+    """Build what a run would, so that a module, a schema or a fault that cannot be used is found too.
 
     Raises:
         ConfigError: It cannot be built.
     """
+    if loaded.endpoint is not None and loaded.endpoint.is_embedded and loaded.model is not None:
+        load("servers", "embedded").target(loaded.model.embedded)
     if loaded.scorer != "llm" or loaded.endpoint is not None:
         now: Any = None  # a run that is never started
         TaskRun(loaded, Invocation(job_index=0), listener=Observers(()), stop=Stop(), now=now)

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from modelcall.mock.options import MockOptions
+from modelcall.mock.process import EmbeddedServer
+
 if TYPE_CHECKING:
-    from modelcall.mock.process import EmbeddedServer
     from tests.cli.shell import Shell
 
 
@@ -87,3 +89,22 @@ def test_an_endpoint_that_does_not_answer_is_exit_2(shell: Shell, closed_port: i
     assert done.code == 2
     assert "the endpoint" in done.err
     assert "base_url" in done.last
+
+
+def test_an_endpoint_that_refuses_the_key_is_not_said_to_be_silent(shell: Shell) -> None:
+    shell.rows("in/a.jsonl", 1)
+    with EmbeddedServer(MockOptions(api_key="another")) as server:
+        shell.task(server.base_url)
+        done = shell("validate", "task.yaml", "--check_endpoint")
+    assert done.code == 2
+    assert "the endpoint cannot be used: 127.0.0.1" in done.err
+    assert "answered 401" in done.err
+
+
+def test_an_unknown_fault_of_the_embedded_server_is_found(shell: Shell) -> None:
+    shell.rows("in/a.jsonl", 1)
+    shell.task("http://unused")
+    model = "model={provider: embedded, embedded: {faults: {rate_limt: 0.1}}}"
+    done = shell("validate", "task.yaml", "--set", model)
+    assert done.code == 2
+    assert 'unknown fault "rate_limt"; did you mean "rate_limit"?' in done.err
