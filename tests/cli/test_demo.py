@@ -1,21 +1,23 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from modelcall.cli.demo import command
 from modelcall.cli.demo.corpus import build_corpus
 from modelcall.cli.demo.proof import Evidence, all_hold, claims
+from modelcall.cli.demo.showing import Screen
 from modelcall.cli.demo.starts import Ended
 from modelcall.mock.referee import RefereeReport
 from modelcall.pipeline.verify import Findings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.shell import Shell
 
 GOOD = Evidence(
@@ -47,6 +49,14 @@ def test_the_demo_holds_what_it_promises(shell: Shell) -> None:
     (output,) = outputs(shell)
     assert sum(pq.read_table(path).num_rows for path in output.glob("*.parquet")) == 60
     assert yaml.safe_load((shell.folder / "show/task.yaml").read_text())["task_name"] == "demo"
+
+
+def test_what_to_type_next_can_be_typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    command.show_next(Screen(), Path("demo"), Path("demo/output/1"))
+    lines = capsys.readouterr().out.splitlines()
+    assert f"source {sys.prefix}/bin/activate" in lines[2]
+    assert lines[3].strip() == "modelcall verify demo/output/1"
 
 
 @pytest.mark.long

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -119,7 +121,15 @@ def _show_results(screen: Screen, folder: Path, output: Path) -> None:
     screen.say(f"task, model, prompt  {shown(folder)}/task.yaml, model.yaml, prompt.yaml")
     screen.say(f"input, output        {shown(folder / 'input')}, {shown(output)}")
     screen.say(f"logs                 {shown(folder / 'logs')}, {shown(folder / 'demo.log')}")
+    show_next(screen, folder, output)
+
+
+def show_next(screen: Screen, folder: Path, output: Path) -> None:
+    """Say what to type next, and how to make it work where ``modelcall`` is not on the PATH."""
     screen.stage("Next")
+    if shutil.which("modelcall") is None:
+        activate = shlex.quote(f"{sys.prefix}/bin/activate")
+        screen.say(f"source {activate}      # once a shell: puts modelcall on the PATH")
     place = shlex.quote(shown(folder))
     screen.say(f"modelcall verify {shlex.quote(shown(output))}")
     screen.say(f"modelcall pipeline {place}/input {place}/by_rules        # no model: the built-in quality rules")
