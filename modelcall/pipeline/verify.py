@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING
+
+import orjson
 
 from modelcall.errors import ConfigError, FatalError, FileFailure, ModelCallError
 from modelcall.formats.base import BadRow
+from modelcall.formats.detect import file_type, is_data_file
 from modelcall.formats.opening import open_source
+from modelcall.pipeline.comparing import input_rows, same, unlike_columns
+from modelcall.state.run import STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from modelcall.formats.base import AnyRow, Source
+    from modelcall.formats.base import Source
     from modelcall.state.manifest import Entry
     from modelcall.state.run import RunRecord
     from modelcall.state.shard import OutputFolder
-    from modelcall.types import Row
 
 _CHUNK = 2000
+_END = object()
 
 
 @dataclass(slots=True)
@@ -35,6 +41,8 @@ class Findings:
     compared: int = 0
     """Files whose input is still there unchanged, and was compared row by row."""
     problems: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+    """Data files in the output folder that none of these runs brought out: whoever loads the folder reads them too."""
 
 
 def verify(output: OutputFolder, runs: Sequence[RunRecord]) -> Findings:
@@ -48,14 +56,24 @@ def verify(output: OutputFolder, runs: Sequence[RunRecord]) -> Findings:
     if not runs:
         raise ConfigError(f"{output.folder}: no run wrote here", hint="Name the output folder or file of a run.")
     findings = Findings()
-    ids = {record.run for record in runs}
+    by_id = {record.run: record for record in runs}
     expected = {record.output_of(file): file.name for record in reversed(runs) for file in record.files}
     for name, file in expected.items():
-        findings.problems += _verify_file(output, name, file, ids, findings)
+        findings.problems += _verify_file(output, name, file, by_id, findings)
+    findings.strangers += _strangers(output, expected)
     return findings
 
 
-def _verify_file(output: OutputFolder, name: str, file: str, runs: set[str], findings: Findings) -> list[str]:
+def _strangers(output: OutputFolder, expected: Collection[str]) -> list[str]:
+    if output.state != f"{output.folder}/{STATE}":  # a single file, in a folder that is not ours
+        return []
+    names = (stat.path.removeprefix(f"{output.folder}/") for stat in output.fs.walk(output.folder))
+    return sorted(name for name in names if is_data_file(name) and name not in expected)
+
+
+def _verify_file(
+    output: OutputFolder, name: str, file: str, runs: Mapping[str, RunRecord], findings: Findings
+) -> list[str]:
     try:
         entry = output.manifest.get(name)
     except FatalError as error:
@@ -70,12 +88,12 @@ def _verify_file(output: OutputFolder, name: str, file: str, runs: set[str], fin
     findings.failed += entry.failed
     findings.partial += not entry.whole
     try:
-        return [f"{name}: {problem}" for problem in _problems(output, entry, findings)]
+        return [f"{name}: {problem}" for problem in _problems(output, entry, runs[entry.run], findings)]
     except (FileFailure, OSError) as error:
         return [f"{name}: cannot be read: {error}"]
 
 
-def _problems(output: OutputFolder, entry: Entry, findings: Findings) -> Iterator[str]:
+def _problems(output: OutputFolder, entry: Entry, run: RunRecord, findings: Findings) -> Iterator[str]:
     path = output.path(entry.output)
     size, digest = _checksum(output, path)
     if (size, digest) != (entry.size, entry.sha256):
@@ -83,15 +101,17 @@ def _problems(output: OutputFolder, entry: Entry, findings: Findings) -> Iterato
         return
     published = open_source(lambda: output.fs.open(path), name=entry.output)
     try:
-        missing = [name for name in entry.columns if name not in published.column_names()]
+        missing = sorted(set(entry.columns).difference(published.column_names()))
         if missing and entry.rows:  # JSON Lines without rows have no columns
             yield f"lacks the column(s) {', '.join(missing)}"
             return
-        yield from _count(published, entry)
+        if wrong := list(_results(published, entry)):
+            yield from wrong
+            return
         original = _input(output, entry)
         if original is not None:
             findings.compared += 1
-            yield from _compare(published, original, entry)
+            yield from _compare(published, original, entry, run)
     finally:
         published.close()
 
@@ -106,17 +126,24 @@ def _checksum(output: OutputFolder, path: str) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _count(published: Source, entry: Entry) -> Iterator[str]:
-    """Count the rows, and the failed ones by their status column."""
-    status = next(name for name in entry.columns if name.endswith("api_status"))
+def _results(published: Source, entry: Entry) -> Iterator[str]:
+    """Count the rows, and the failed ones by their status column; these have no value in the scorer's columns."""
+    at = max(index for index, name in enumerate(entry.columns) if name.endswith("api_status"))
+    status, scores = entry.columns[at], entry.columns[:at]
     rows = failed = 0
-    for chunk in published.rows([status], chunk_rows=_CHUNK):
-        rows += len(chunk)
-        failed += sum(isinstance(row, BadRow) or row.get(status) != "success" for row in chunk)
-    if rows != entry.rows:
-        yield f"has {rows:,} rows, {entry.rows:,} expected"
-    if failed != entry.failed:
-        yield f"has {failed:,} failed rows, {entry.failed:,} expected"
+    for chunk in published.rows([*scores, status], chunk_rows=_CHUNK):
+        for row in chunk:
+            if isinstance(row, BadRow) or row.get(status) != "success":
+                failed += 1
+                if not isinstance(row, BadRow) and any(row.get(name) is not None for name in scores):
+                    yield f"row {rows}: failed, but has a result"
+                    return
+            rows += 1
+    found, told = (rows, rows - failed, failed), (entry.rows, entry.scored, entry.failed)
+    for what, count, expected in zip(("rows", "scored rows", "failed rows"), found, told, strict=True):
+        if count != expected:
+            yield f"has {count:,} {what}, {expected:,} expected"
+            return
 
 
 def _input(output: OutputFolder, entry: Entry) -> Source | None:
@@ -130,24 +157,23 @@ def _input(output: OutputFolder, entry: Entry) -> Source | None:
     return open_source(lambda: output.fs.open(entry.input_path), name=entry.file)
 
 
-def _compare(published: Source, original: Source, entry: Entry) -> Iterator[str]:
-    """Compare the input columns row by row; the first row that differs is told."""
-    names = [name for name in original.column_names() if name in set(published.column_names()) - set(entry.columns)]
-    names = [name for name in names if name not in entry.json_text_columns]
+def _compare(published: Source, original: Source, entry: Entry, run: RunRecord) -> Iterator[str]:
+    """Compare the input columns row by row; the first row that differs, or has no partner, is told."""
+    target = file_type(entry.output).format
+    wanted: list[str] | None = orjson.loads(run.identity.get("data.output_columns", "null"))
     try:
-        ours = (row for chunk in published.rows(names, chunk_rows=_CHUNK) for row in chunk)
-        theirs = (row for chunk in original.rows(names, chunk_rows=_CHUNK, limit=entry.row_limit) for row in chunk)
-        for index, (our, their) in enumerate(zip(ours, theirs, strict=False)):
-            if not isinstance(their, BadRow) and not _same(our, their, names):
+        if target == "parquet" and (unlike := unlike_columns(published, original, wanted)):
+            yield f"lacks the input column(s) {', '.join(unlike)}, or has them in another type"
+            return
+        names = original.column_names() if wanted is None else wanted
+        ours = input_rows(published, names, target=target, limit=None)
+        theirs = input_rows(original, names, target=target, limit=None if entry.whole else entry.row_limit)
+        for index, (our, their) in enumerate(zip_longest(ours, theirs, fillvalue=_END)):
+            if our is _END or their is _END:
+                yield f"row {index}: {'missing, it is' if our is _END else 'not'} in {entry.input_path}"
+                return
+            if not same(our, their):
                 yield f"row {index}: input columns differ from {entry.input_path}"
                 return
     finally:
         original.close()
-
-
-def _same(our: AnyRow, their: Row, names: Sequence[str]) -> bool:
-    """Whether the values agree; an absent one is null, and NaN equals itself."""
-    if isinstance(our, BadRow):
-        return False
-    pairs = ((our.get(name), their.get(name)) for name in names)
-    return all(ours == theirs or repr(ours) == repr(theirs) for ours, theirs in pairs)

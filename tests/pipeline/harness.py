@@ -122,13 +122,16 @@ class Seen:
 class Bench:
     """An input folder, an output folder, and starts of one run over them."""
 
-    def __init__(self, folder: Path, *, output_format: Any = "parquet") -> None:
+    def __init__(
+        self, folder: Path, *, output_format: Any = "parquet", identity: Mapping[str, str] | None = None
+    ) -> None:
         self.input = folder / "in"
         self.output = folder / "out"
         self.input.mkdir(exist_ok=True)
         self.seen = Seen()
         self.runner: Runner | None = None
         self._format = output_format
+        self._identity = identity or {}
         self._fs = LocalFileSystem()
 
     def jsonl(self, name: str, texts: list[Any]) -> None:
@@ -157,7 +160,7 @@ class Bench:
             fresh=False,
             world_size=1,
             num_runs=1,
-            identity={},
+            identity=self._identity,
             input=str(self.input),
             files=listing.files,
             output_format=self._format,
