@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from modelcall.llm.bodies import decode, read_body, too_large
+from modelcall.llm.telling import told
 from modelcall.llm.transport import (
     CHAT_PATH,
     FaultKind,
@@ -161,4 +162,4 @@ def _fault(error: BaseException, *, begun: bool) -> TransportFault:
         return TransportFault(FaultKind.FORBIDDEN, str(error))
     kind = next(kind for known, kind in FAULTS if isinstance(error, known))
     stale = kind is FaultKind.DISCONNECTED and not begun and _reused.get()
-    return TransportFault(kind, f"{type(error).__name__}: {error}", stale=stale)
+    return TransportFault(kind, told(kind, error), stale=stale)

@@ -13,6 +13,7 @@ import orjson
 from openai import APIStatusError, AsyncOpenAI, Omit
 
 from modelcall.llm.bodies import decode, read_body
+from modelcall.llm.telling import told
 from modelcall.llm.transport import FaultKind, RawResponse, TransportFault, is_forbidden, static_headers, tls_context
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _fault(error: BaseException, watch: _Watch) -> TransportFault:
     elif isinstance(error, httpx2.RemoteProtocolError) and any(word in str(error).lower() for word in _CUT):
         kind = FaultKind.DISCONNECTED
     stale = kind is FaultKind.DISCONNECTED and not watch.is_new and not watch.begun
-    return TransportFault(kind, f"{type(error).__name__}: {error}", stale=stale)
+    return TransportFault(kind, told(kind, error), stale=stale)
 
 
 def _is_tls(error: BaseException | None) -> bool:
