@@ -65,6 +65,14 @@ def _lines(path: str, findings: Findings) -> list[str]:
         ("files", f"{findings.files:,} published{partial}; {findings.compared:,} compared with their input"),
         ("rows", f"{findings.rows:,}: {findings.scored:,} scored, {findings.failed:,} failed"),
         *(("wrong", shown(problem)) for problem in findings.problems),
+        *_strangers(findings.strangers),
         ("verdict", f"{len(findings.problems)} problem(s)" if findings.problems else "every row once, in order"),
     ]
     return table(pairs)
+
+
+def _strangers(names: list[str]) -> list[tuple[str, str]]:
+    """Tell of data files that are none of this output's, but are read by whoever loads the folder."""
+    if not names:
+        return []
+    return [("besides", f"{len(names):,} data file(s) that no run wrote here, the first is {shown(names[0])}")]

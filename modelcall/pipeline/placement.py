@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from modelcall.errors import ConfigError, Mistake
@@ -50,13 +49,11 @@ def _input_folder(record: RunRecord) -> str | None:
 
 
 def _check_names(record: RunRecord) -> None:
-    counts = Counter(record.output_of(file) for file in record.files)
+    inputs: dict[str, list[str]] = {}
+    for file in record.files:
+        inputs.setdefault(record.output_of(file), []).append(file.name)
     mistakes = [
-        Mistake(
-            f"{' and '.join(file.name for file in record.files if record.output_of(file) == name)} both become {name}"
-        )
-        for name, count in counts.items()
-        if count > 1
+        Mistake(f"{' and '.join(names)} both become {output}") for output, names in inputs.items() if len(names) > 1
     ]
     if mistakes:
         raise ConfigError(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LOOKED_AT = 1000
 """So many files are opened and understood; of the others the first byte is read."""
 _SAMPLE_ROWS = 20
+_HINT = "Repair them, or take them away; a run that has begun goes without them only if you start over with --fresh."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,7 @@ def look(fs: FileSystem, files: Sequence[ListedFile], plan: ResultPlan) -> Seen:
             if problem := clash(plan, names):
                 mistakes.append(Mistake(problem, where=file.path))
     if mistakes:
-        raise ConfigError(
-            f"{len(mistakes)} input file(s) cannot be used", hint="Repair them or take them away.", mistakes=mistakes
-        )
+        raise ConfigError(f"{len(mistakes)} input file(s) cannot be used", hint=_HINT, mistakes=mistakes)
     return Seen(tuple(columns))
 
 

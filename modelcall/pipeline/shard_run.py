@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from modelcall.pipeline.runner import RunnerSettings
     from modelcall.state.listing import ListedFile
     from modelcall.state.lock import Lock
+    from modelcall.state.manifest import Entry
     from modelcall.state.run import RunRecord, RunStore, ShardKey
     from modelcall.state.shard import OutputFolder
     from modelcall.types import RowScorer, RunListener
@@ -148,16 +149,22 @@ class ShardRun:
     def progress(self) -> Progress:
         """Tell what is left to do, count what is done, and clear away what a killed process left. Blocking."""
         self._sweep()
+        published: list[str] = []
+
+        def done(entry: Entry) -> None:
+            self.tally.add(entry.rows, entry.failed, entry.failures)
+            if entry.whole:
+                published.append(entry.file)
+
         left = progress(
             self.to,
             self.files(),
             self.record.output_of,
             runs={record.run for record in self._chain},
             row_limit=self._limits.rows,
+            done=done,
         )
-        for entry in left.done:
-            self.tally.add(entry.rows, entry.failed, entry.failures)
-        retire_published(self._journals, (entry.file for entry in left.done if entry.whole))
+        retire_published(self._journals, published)
         return left
 
     def _sweep(self) -> None:

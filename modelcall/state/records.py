@@ -41,5 +41,5 @@ def load(fs: FileSystem, path: str) -> dict[str, Any] | None:
     except (ValueError, AttributeError, KeyError, TypeError):
         whole = False
     if not whole:
-        raise FatalError(f"{path}: damaged", hint="Restore the file, or start over with --fresh.")
+        raise FatalError(f"{path}: damaged", hint="Restore the file, or choose another output folder.")
     return dict(record)

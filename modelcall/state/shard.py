@@ -106,7 +106,6 @@ class Progress:
     todo: tuple[ListedFile, ...]
     republish: frozenset[str]
     """Names among ``todo`` of which a partial output stands."""
-    done: tuple[Entry, ...]
 
 
 def progress(
@@ -116,18 +115,18 @@ def progress(
     *,
     runs: Collection[str],
     row_limit: int | None,
+    done: Callable[[Entry], None],
 ) -> Progress:
-    """Tell which files are published as this start wants them."""
+    """Tell which files are left to do; ``done`` is called with the entry of each other one, and nothing of it kept."""
     todo: list[ListedFile] = []
-    done: list[Entry] = []
     republish: set[str] = set()
     for file in files:
         entry = to.manifest.get(name_of(file))
         if entry is None or entry.run not in runs or not to.fs.exists(to.path(entry.output)):
             todo.append(file)
         elif entry.whole or (row_limit is not None and entry.row_limit is not None and row_limit <= entry.row_limit):
-            done.append(entry)
+            done(entry)
         else:
             todo.append(file)
             republish.add(file.name)
-    return Progress(tuple(todo), frozenset(republish), tuple(done))
+    return Progress(tuple(todo), frozenset(republish))

@@ -83,9 +83,11 @@ async def test_a_fatal_error_while_files_are_published_leaves_nothing_behind(
 
 
 async def test_a_file_that_is_complete_when_the_stop_comes_is_published(bench: Bench) -> None:
-    def stop_at_the_last(ref: RowRef, permit: Permit) -> None:
+    async def stop_at_the_last(ref: RowRef, permit: Permit) -> None:
         del permit
-        if ref.row_index == len(TEXTS) - 1:
+        if ref.file == "a.jsonl" and ref.row_index == len(TEXTS) - 1:
+            while "b.jsonl" not in bench.seen.started:  # a is read to its end
+                await asyncio.sleep(0.001)
             assert bench.runner is not None
             bench.runner.stop()
 
