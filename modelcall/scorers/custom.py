@@ -128,7 +128,7 @@ def build(ref: str, options: Mapping[str, Any], *, max_concurrent: int) -> Custo
 class _Raised:
     """What the user's code raised. Returned, because some exceptions do not survive a thread's future."""
 
-    error: Exception | SystemExit
+    error: Exception | SystemExit | asyncio.CancelledError
 
     def outcome(self) -> Outcome:
         """Return it as the row's failure; a FatalError stops the run."""
@@ -143,13 +143,18 @@ class _Raised:
 def _called(scorer: Scorer, item: Row) -> object:
     try:
         return scorer.score(item)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  the boundary to the user's code
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  the boundary to the user's code
         return _Raised(error)
 
 
 async def _awaited(pending: Awaitable[object]) -> object:
     try:
         return await pending
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise  # the run cancels this row; else the user's code cancelled something of its own
+        return _Raised(error)
     except (Exception, SystemExit) as error:  # noqa: BLE001  the boundary to the user's code
         return _Raised(error)
 

@@ -115,6 +115,34 @@ async def test_what_the_users_code_raises_is_the_rows_failure(error: BaseExcepti
     assert f"{__file__}:{_raise.__code__.co_firstlineno + 1}" in (outcome.fail_reason or "")
 
 
+async def test_a_cancellation_out_of_the_users_own_code_fails_the_row_and_does_not_end_it() -> None:
+    class Cancelling:
+        async def score(self, item: dict[str, Any]) -> dict[str, Any]:
+            raise asyncio.CancelledError(item["text"])
+
+    outcome = await outcome_of(Cancelling())
+    assert outcome.error_type is ErrorType.SCORER_ERROR
+    assert (outcome.fail_reason or "").startswith("CancelledError")
+    threaded = await outcome_of(Adding(lambda _: _raise(asyncio.CancelledError())))
+    assert threaded.error_type is ErrorType.SCORER_ERROR
+
+
+async def test_a_row_that_the_run_cancels_is_cancelled() -> None:
+    begun = asyncio.Event()
+
+    class Endless:
+        async def score(self, item: dict[str, Any]) -> dict[str, Any]:
+            begun.set()
+            await asyncio.Event().wait()
+            return item
+
+    row = asyncio.ensure_future(outcome_of(Endless()))
+    await begun.wait()
+    row.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await row
+
+
 async def test_async_code_that_raises_fails_its_row_too() -> None:
     class Broken:
         async def score(self, item: dict[str, Any]) -> dict[str, Any]:
