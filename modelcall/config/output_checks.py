@@ -27,6 +27,7 @@ BOOKKEEPING: Final = frozenset(
     )
 )
 """Columns of our own beside the JSON keys."""
+_TYPES: Final = ("string", "integer", "number", "boolean", "array", "object", "null")
 _INT64: Final = range(-(2**63), 2**63)
 
 
@@ -71,10 +72,19 @@ def _schema_mistakes(config: OutputConfig) -> Iterator[Finding]:
         jsonschema_rs.validator_for(schema)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         path = ("json_schema", *getattr(error, "instance_path", ()))
-        yield path, f"is no valid JSON Schema: {_first_line(error)}"
+        yield path, _schema_refusal(path, schema, error)
         return
     if (resolved(schema, schema) or {}).get("type", "object") != "object":
         yield ("json_schema", "type"), "must be object: an answer is one JSON object"
+
+
+def _schema_refusal(path: KeyPath, schema: object, error: Exception) -> str:
+    if path[-1] != "type" or path[-2] == "properties":
+        return f"is no valid JSON Schema: {_first_line(error)}"
+    for step in path[1:]:
+        schema = schema[step]  # type: ignore[index]  # the validator found its way along it
+    meant = did_you_mean(schema, _TYPES) if isinstance(schema, str) else ""
+    return f"must be one of {', '.join(_TYPES)}, or a list of them, got {shown(schema)}{meant}"
 
 
 def _remote_references(schema: object, path: KeyPath) -> Iterator[Finding]:

@@ -90,7 +90,7 @@ def _misfits(index: _Given | None, world: _Given | None) -> list[str]:
     if world is None and (index.value > 0 or index.source not in (CLI, TASK)):
         return [f"job_index is {index.value} (from {index.source}), but no world_size is set"]
     if world is not None and index.value >= world.value:
-        sources = f"from {index.source} and {world.source}"
+        sources = "from " + " and ".join(dict.fromkeys((index.source, world.source)))
         return [f"job_index {index.value} must be below world_size {world.value} ({sources})"]
     return []
 

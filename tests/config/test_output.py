@@ -157,7 +157,16 @@ def test_without_json_there_are_no_columns_and_no_mistakes() -> None:
         ),
         ({"json_keys": ["a"], "json_default_values": {"a": float("nan")}}, "json_default_values.a", "finite"),
         ({"json_keys": ["a"], "json_default_values": {"a": 2**63}}, "json_default_values.a", "64 bits"),
-        ({"json_keys": ["a"], "json_schema": {"type": "objekt"}}, "json_schema.type", "no valid JSON Schema"),
+        (
+            {"json_keys": ["a"], "json_schema": {"properties": {"a": {"type": "intger"}}}},
+            "json_schema.properties.a.type",
+            "array, object, null, or a list of them, got the text 'intger'; did you mean \"integer\"?",
+        ),
+        (
+            {"json_keys": ["a"], "json_schema": {"properties": {"type": 5}}},
+            "json_schema.properties.type",
+            "5 is not of types",
+        ),
         ({"json_keys": ["a"], "json_schema": {"type": "array"}}, "json_schema.type", "must be object"),
         (
             {"json_keys": ["a"], "json_schema": {"properties": {"a": {"$ref": "https://example.com/s"}}}},

@@ -87,7 +87,7 @@ def test_single_explicit_shard_is_fine() -> None:
     [
         ({}, {"cli_world": 3}, "world_size is 3 (from the command line), but no job_index is set"),
         ({}, {"enabled": True, "world_size": 4}, "but no job_index is set"),
-        ({}, {"cli_index": 3, "cli_world": 3}, "job_index 3 must be below world_size 3"),
+        ({}, {"cli_index": 3, "cli_world": 3}, "job_index 3 must be below world_size 3 (from the command line)"),
         ({}, {"cli_index": 1}, "but no world_size is set"),
         ({}, {"cli_index": -1, "cli_world": 3}, "job_index must be at least 0, got -1"),
         ({}, {"cli_index": 0, "cli_world": 0}, "world_size must be at least 1, got 0"),

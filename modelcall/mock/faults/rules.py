@@ -114,7 +114,7 @@ def _load(name: str, mistakes: list[Mistake]) -> object:
     try:
         return yaml.safe_load(Path(name).read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError) as error:
-        mistakes.append(Mistake(f"cannot be read: {error}", where=name))
+        mistakes.append(Mistake(f"cannot be read: {getattr(error, 'strerror', None) or 'no UTF-8 text'}", where=name))
     except yaml.YAMLError as error:
         mistakes.append(Mistake(f"is not YAML: {' '.join(str(error).split())}", where=name))
     return {}
