@@ -18,7 +18,9 @@ Root: TypeAlias = Annotated[
 ]
 Set: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the task, dotted: data.input_folder=./x."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override one key of the task, dotted: data.input_folder=./x; repeatable."
+    ),
 ]
 Fresh: TypeAlias = Annotated[
     bool, typer.Option("--fresh", "--no_resume", help="Start a new run instead of going on with the last one.")
