@@ -31,6 +31,8 @@ class FileState:
 
     file: str
     state: Literal["open", "done", "failed"] = "open"
+    recorded: int = 0
+    """Rows that had their outcome before this start; once the file is done they count as what they are."""
     scored: int = 0
     failed: int = 0
     reason: str | None = None
@@ -49,8 +51,7 @@ class Ledger:
 
     def file_started(self, file: str, *, recorded: int) -> None:
         """A file is being read."""
-        del recorded
-        self._files[file] = FileState(file)
+        self._files[file] = FileState(file, recorded=recorded)
         self._changed.add(file)
 
     def row_done(self, ref: RowRef, outcome: Outcome) -> None:
@@ -69,7 +70,7 @@ class Ledger:
 
     def file_done(self, file: str, counts: FileCounts) -> None:
         """A file is published."""
-        self._files[file] = FileState(file, "done", counts.scored, counts.failed)
+        self._files[file] = FileState(file, "done", scored=counts.scored, failed=counts.failed)
         self._end(file)
 
     def file_failed(self, file: str, reason: str) -> None:

@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING, BinaryIO
 from modelcall.state.frames import Damage, frame, read_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 MEMORY_BYTES = 32 << 20
 """How much of the records is held in memory at a time."""
+FAN_IN = 64
+"""Sorted runs on disk at a time, each an open file: as many become one when there are more."""
 
 _by_row = itemgetter(0)
 
 
 def in_order(records: Iterable[tuple[int, bytes]], spill_folder: str) -> Iterator[tuple[int, bytes]]:
     """Yield records by row index, of equal ones the first. Sorted runs are spilled into ``spill_folder``."""
+    source = iter(records)
     with ExitStack() as stack:
-        source = iter(records)
         runs: list[Iterable[tuple[int, bytes]]] = []
         while chunk := _take(source):
             chunk.sort(key=_by_row)  # stable: of equal rows the first recorded stays first
@@ -35,9 +37,16 @@ def in_order(records: Iterable[tuple[int, bytes]], spill_folder: str) -> Iterato
                 runs.append(chunk)
                 break
             source = chain((following,), source)
+            if len(runs) == FAN_IN:
+                with stack.pop_all():
+                    runs = [_spill(_merged(runs), stack.enter_context(TemporaryFile(dir=spill_folder)))]
             runs.append(_spill(chunk, stack.enter_context(TemporaryFile(dir=spill_folder))))
-        for _, same in groupby(heapq.merge(*runs, key=_by_row), key=_by_row):
-            yield next(same)
+        yield from _merged(runs)
+
+
+def _merged(runs: Sequence[Iterable[tuple[int, bytes]]]) -> Iterator[tuple[int, bytes]]:
+    for _, same in groupby(heapq.merge(*runs, key=_by_row), key=_by_row):
+        yield next(same)
 
 
 def _take(records: Iterator[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
@@ -50,7 +59,7 @@ def _take(records: Iterator[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     return chunk
 
 
-def _spill(chunk: list[tuple[int, bytes]], stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _spill(chunk: Iterable[tuple[int, bytes]], stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     stream.writelines(frame(row, payload) for row, payload in chunk)
     size = stream.tell()
     stream.seek(0)

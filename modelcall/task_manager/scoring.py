@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import orjson
@@ -95,10 +96,12 @@ class Scoring:
         if known is None:
             scorer, settled = await _settled(self._plan.make(columns, urls), None)
             ours = {**settled, _COLUMNS: orjson.dumps(sorted(columns)).decode()}
-            known = await asyncio.to_thread(self._store.settle, run.record, ours)
-            if known == ours:
-                return scorer
-            await scorer.close()
+            async with AsyncExitStack() as stack:
+                stack.push_async_callback(scorer.close)
+                known = await asyncio.to_thread(self._store.settle, run.record, ours)
+                if known == ours:
+                    stack.pop_all()
+                    return scorer
         scorer, _ = await _settled(self._plan.make(frozenset(orjson.loads(known[_COLUMNS])), urls), known)
         return scorer
 

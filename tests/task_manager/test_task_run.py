@@ -1,6 +1,8 @@
 import asyncio
+import errno
 import gzip
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable, Mapping
@@ -17,8 +19,9 @@ from modelcall.config.loading import load_task
 from modelcall.errors import ConfigError
 from modelcall.fs.local import LocalFileSystem
 from modelcall.pipeline.verify import Findings, verify
+from modelcall.scorers.quality.scorer import QualityScorer
 from modelcall.state.lock import acquire
-from modelcall.state.run import noted_runs
+from modelcall.state.run import RunStore, noted_runs
 from modelcall.state.shard import output_at
 from modelcall.task_manager.summary import Invocation, Stop, Summary
 from modelcall.task_manager.task_run import TaskRun
@@ -346,3 +349,21 @@ def test_an_extended_run_is_dealt_out_anew_when_the_world_size_changes(desk: Des
         done += list(desk.seen.done)
     assert sorted(done) == sorted(f"{name}.jsonl" for name in ("g", "h", *(f"f{number}" for number in range(7))))
     assert desk.verify("out").problems == []
+
+
+def test_a_scorer_whose_settlement_cannot_be_stored_is_closed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    closed: list[object] = []
+    close = QualityScorer.close
+
+    async def noted(self: QualityScorer) -> None:
+        closed.append(self)
+        await close(self)
+
+    monkeypatch.setattr(RunStore, "settle", full)
+    monkeypatch.setattr(QualityScorer, "close", noted)
+    summary = desk.start()
+    assert (summary.exit_code, len(closed)) == (4, 1)
+    assert "No space left" in str(summary.error)
