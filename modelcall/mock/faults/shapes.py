@@ -129,7 +129,7 @@ def _finish() -> Iterable[Fault]:
         41,
         "an unknown finish_reason, JSON cut",
         Verdict.VALIDATION,
-        spoiling(lambda body: _cut(body, "abort")),
+        spoiling(lambda body: _cut(body, "weather")),
     )
     yield Fault(
         "finish_null_cut",
