@@ -149,7 +149,7 @@ SHAPES: dict[str, Any] = {
     "whitespace_loop": lambda body: _message(body) == ('{"score":' + "\n " * 16000, "length"),
     "filtered": lambda body: _message(body) == ("", "content_filter") and _first(body)["content_filter_results"],
     "cut_unannounced": lambda body: _message(body) == (CONTENT[: len(CONTENT) * 2 // 3], "stop"),
-    "finish_unknown_cut": lambda body: _message(body) == (CONTENT[: len(CONTENT) * 2 // 3], "abort"),
+    "finish_unknown_cut": lambda body: _message(body) == (CONTENT[: len(CONTENT) * 2 // 3], "weather"),
     "finish_null_cut": lambda body: _message(body) == (CONTENT[: len(CONTENT) * 2 // 3], None),
     "usage_null": lambda body: body["usage"] is None,
     "usage_negative": lambda body: body["usage"]["total_tokens"] == -2,
