@@ -65,7 +65,9 @@ def _config_error(error: ConfigError) -> int:
 
 def _stopped(error: FatalError) -> int:
     _keep(error)
-    message(f"stopped: {_text(error.message)}", f"next: {_text(error.hint or SAME_COMMAND)}")
+    first, *more = error.message.split("\n")
+    message(f"stopped: {_text(first)}", *(f"  {_text(line.strip())}" for line in more))
+    message(f"next: {_text(error.hint or SAME_COMMAND)}")
     return STOPPED
 
 

@@ -42,6 +42,7 @@ _TIPS: Final = {
     "mapping values are not allowed": "put a text that holds `: ` in quotes",
     "but got '{'": "put a text that holds braces in quotes",
     "but got '['": "put a text that holds brackets in quotes",
+    "expected ',' or": "a { or [ before it is not closed",
     "expected <block end>": "check the indentation",
     "another document": "a file holds one document, without `---` in between",
 }

@@ -51,6 +51,11 @@ def test_a_fatal_error_says_what_to_do_next(capsys: pytest.CaptureFixture[str], 
     assert "the disk is full" in log.read_text()
 
 
+def test_the_lines_of_a_stop_are_lines_and_cannot_pass_for_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    _, lines = lines_of(FatalError("three answers:\n  1. fine\nnext: rm -r .", hint="Correct the prompt."), capsys)
+    assert lines == ["stopped: three answers:", "  1. fine", "  next: rm -r .", "next: Correct the prompt."]
+
+
 def test_a_crash_is_one_line_and_its_traceback_is_in_the_log(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -106,7 +106,7 @@ def test_merge_keys_bring_values_and_give_way_to_written_ones() -> None:
         ("a: 1\n\tb: 2\n", "x.yaml:2", "not with a tab"),
         ("a: b: c\n", "x.yaml:1", "in quotes"),
         ('a: "x\n', "x.yaml:2", "not valid YAML"),
-        ("a: [1, 2\nb: 3\n", "x.yaml:2", "not valid YAML"),
+        ("a: [1, 2\nb: 3\n", "x.yaml:2", "[ before it is not closed"),
         ("a: *nowhere\n", "x.yaml:1", "undefined alias"),
         ("a: 1\n---\nb: 2\n", "x.yaml:2", "a file holds one document"),
         ("a: {b: ./out/{timestamp}}\n", "x.yaml:1", "put a text that holds braces in quotes"),
