@@ -7,13 +7,14 @@ GET   ``/__referee__/log``           the latest requests
 GET   ``/__referee__/faults``        the rules in force
 POST  ``/__referee__/faults``        other rules: a list of ``NAME=RATE`` or of mappings, or ``{NAME: RATE}``
 POST  ``/__referee__/outage``        ``{"seconds": 2, "how": "refuse"}`` (or ``"ignore"``); times the time scale
+POST  ``/__referee__/capacity``      requests in flight above which it answers 429, from now on: a number, or null
 POST  ``/__referee__/reset``         forget what was counted
 ====  =============================  ========================================================================
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -78,6 +79,10 @@ class AdminVisit:
         if self._path == "/faults":
             self._server.set_faults(parse_faults(_rules(orjson.loads(body))))
             return _json([asdict(rule) for rule in self._server.plan.rules])
+        if self._path == "/capacity":
+            capacity = orjson.loads(body)
+            self._server.options = replace(self._server.options, capacity=capacity)
+            return _json(capacity)
         if self._path == "/outage":
             outage = _outage(orjson.loads(body))
             return (Send(json_reply(200, {"seconds": outage.seconds, "how": outage.how})), outage)

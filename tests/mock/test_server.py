@@ -186,6 +186,15 @@ async def test_capacity() -> None:
     assert sorted(reply.status for reply in replies) == [200, 200, 200, 429, 429]
 
 
+async def test_capacity_changes_while_the_server_runs() -> None:
+    async with fixed_server(latency=0.03) as server:
+        wrong = await get(server, "/__referee__/capacity", method="POST", body=b"0")
+        assert (wrong.status, "capacity must be above 0" in wrong.json["error"]["message"]) == (400, True)
+        assert (await get(server, "/__referee__/capacity", method="POST", body=b"2")).json == 2
+        replies = await asyncio.gather(*(ask(server, label=f"row{n}-1") for n in range(5)))
+    assert sorted(reply.status for reply in replies) == [200, 200, 429, 429, 429]
+
+
 async def test_rate_limit_says_when_to_come_back() -> None:
     async with fixed_server(requests_per_second=2) as server:
         replies = [await ask(server, label=f"row{n}-1") for n in range(3)]
