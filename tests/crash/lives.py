@@ -16,6 +16,7 @@ import orjson
 from modelcall.fs.local import LocalFileSystem
 from modelcall.pipeline.publish import Publisher
 from modelcall.pipeline.runner import RunnerSettings
+from modelcall.state import journal
 from modelcall.state.frames import Damage, read_frames
 from modelcall.state.journal import FileJournal
 from modelcall.state.manifest import Manifest
@@ -79,6 +80,7 @@ def kill_at(fate: Fate) -> None:
 
 def live(folder: str, output_format: str, seed: int, fate: Fate) -> None:
     """One life: in a process of its own."""
+    journal.SYNC_SECONDS = 0.2  # so that even short lives see a sync
     kill_at(fate)
     rng = random.Random(seed)
     record = os.open(f"{folder}/asked", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
