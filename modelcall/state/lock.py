@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BEAT_SECONDS = 10.0
 LEASE_SECONDS = 45.0
-"""An owner on another host whose heartbeat stands still this long is dead."""
+"""An owner on another host, or in another container, whose heartbeat stands still this long is dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,14 @@ def _boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return platform.node()
+
+
+def _namespace() -> str:
+    """Return what tells apart whose process numbers are meant: containers may share the name of their host."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def this_process() -> Process:
@@ -131,6 +139,7 @@ def acquire(
         "start": process.start,
         "boot": process.boot,
         "host": process.host,
+        "namespace": _namespace(),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         "released": False,
         "beat": 0,
@@ -181,7 +190,7 @@ def _refuse_living(fs: FileSystem, path: str, *, clock: Callable[[], float], sle
     if owner is None or owner["released"]:
         return
     process = Process(pid=owner["pid"], start=owner["start"], boot=owner["boot"], host=owner["host"])
-    here = process.host == platform.node()
+    here = (process.host, owner["namespace"]) == (platform.node(), _namespace())
     if process.is_alive if here else _beats(fs, path, owner, clock=clock, sleep=sleep):
         raise ConfigError(
             f"{path}: process {process.pid} on {process.host} has been working on this since {owner['since']}",
@@ -197,7 +206,7 @@ def _beats(
     clock: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> bool:
-    """Watch a foreign owner's heartbeat; our clock alone counts."""
+    """Watch the heartbeat of an owner whose process we cannot see; our clock alone counts."""
     until = clock() + LEASE_SECONDS
     while clock() < until:
         sleep(1.0)

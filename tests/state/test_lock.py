@@ -13,7 +13,7 @@ from modelcall.errors import ConfigError, FatalError
 from modelcall.fs.local import LocalFileSystem
 from modelcall.state import lock as locks
 from modelcall.state import records
-from modelcall.state.lock import Lock, acquire
+from modelcall.state.lock import Lock, acquire, refuse_owned
 
 FACTS = {"run": "r", "world_size": 1}
 
@@ -78,12 +78,23 @@ class Clock:
             self.each(self.now)
 
 
-def test_an_owner_on_another_host_is_dead_when_its_heart_stands_still(tmp_path: Path) -> None:
+@pytest.mark.parametrize("elsewhere", [{"host": "elsewhere"}, {"namespace": "pid:[1]", "pid": 1}])
+def test_an_owner_that_cannot_be_seen_is_dead_when_its_heart_stands_still(
+    tmp_path: Path, elsewhere: dict[str, object]
+) -> None:
     take(tmp_path)
-    rewrite(tmp_path, 1, host="elsewhere")
+    rewrite(tmp_path, 1, **elsewhere)
     clock = Clock()
     assert take(tmp_path, clock=clock, sleep=clock.sleep).epoch == 2
     assert clock.now == locks.LEASE_SECONDS
+
+
+def test_an_owner_in_another_container_that_beats_is_alive(tmp_path: Path) -> None:
+    take(tmp_path)
+    rewrite(tmp_path, 1, namespace="pid:[1]", pid=1)
+    clock = Clock(lambda now: rewrite(tmp_path, 1, beat=now) if now == locks.BEAT_SECONDS else None)
+    with pytest.raises(ConfigError, match="process 1 on"):
+        take(tmp_path, clock=clock, sleep=clock.sleep)
 
 
 def test_an_owner_on_another_host_that_beats_is_alive(tmp_path: Path) -> None:
@@ -103,6 +114,24 @@ def test_an_owner_that_was_replaced_must_not_publish(tmp_path: Path) -> None:
         sleeper.check()
     with pytest.raises(FatalError, match="taken over"):
         sleeper.beat()
+
+
+def test_a_beat_that_is_late_does_not_take_the_release_back(tmp_path: Path) -> None:
+    lock = take(tmp_path)
+    lock.release()
+    lock.beat()
+    assert take(tmp_path).epoch == 2
+
+
+def test_looking_at_a_shard_takes_nothing(tmp_path: Path) -> None:
+    fs = LocalFileSystem()
+    assert refuse_owned(fs, str(tmp_path)) == 0
+    lock = take(tmp_path)
+    with pytest.raises(ConfigError, match="has been working on this"):
+        refuse_owned(fs, str(tmp_path))
+    lock.release()
+    assert refuse_owned(fs, str(tmp_path)) == 1
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_the_newest_of_many_epochs_is_found(tmp_path: Path) -> None:
