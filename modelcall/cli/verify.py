@@ -72,7 +72,7 @@ def _lines(path: str, findings: Findings) -> list[str]:
 
 
 def _strangers(names: list[str]) -> list[tuple[str, str]]:
-    """Tell of data files that are none of this output's, but are read by whoever loads the folder."""
+    """Tell of data files that the run did not bring out, but are read by whoever loads the folder."""
     if not names:
         return []
-    return [("besides", f"{len(names):,} data file(s) that no run wrote here, the first is {shown(names[0])}")]
+    return [("besides", f"{len(names):,} data file(s) that are not of this run, the first is {shown(names[0])}")]

@@ -91,7 +91,7 @@ def _go_on(store: RunStore, newest: RunRecord, request: StartRequest, listing: L
     _check_identity(newest, request)
     chain = store.chain(newest)
     known = {file.name: file for record in chain for file in record.files}
-    _check_input(known, listing)
+    _check_input(known, listing, request)
     new = tuple(file for file in listing.files if file.name not in known)
     finished = store.is_finished(newest)
     if new and finished and not request.dated:
@@ -111,7 +111,7 @@ def _check_identity(record: RunRecord, request: StartRequest) -> None:
     if changed:
         raise ConfigError(
             f"the run that began at {record.created} was made with another {', '.join(changed)}",
-            hint="Undo the change to go on with that run, or start over with --fresh.",
+            hint=f"Undo the change to go on with that run, or {_way_out(request)}.",
         )
 
 
@@ -120,18 +120,23 @@ def _check_world_size(record: RunRecord, request: StartRequest) -> None:
         raise ConfigError(
             f"the run that began at {record.created} has world_size {record.world_size} and num_runs {record.num_runs},"
             f" this start {request.world_size} and {request.num_runs}",
-            hint="Use the same numbers to go on with that run, or start over with --fresh.",
+            hint=f"Use the same numbers to go on with that run, or {_way_out(request)}.",
         )
 
 
-def _check_input(known: Mapping[str, ListedFile], listing: Listing) -> None:
+def _check_input(known: Mapping[str, ListedFile], listing: Listing, request: StartRequest) -> None:
     now = {file.name: file for file in listing.files}
     changed = [name for name, file in known.items() if name in now and now[name].fingerprint != file.fingerprint]
     if changed:
         raise ConfigError(
             f"{len(changed)} input file(s) changed since the run began: {', '.join(sorted(changed)[:5])}",
-            hint="Restore them, or start over with --fresh.",
+            hint=f"Restore them, or {_way_out(request)}.",
         )
+
+
+def _way_out(request: StartRequest) -> str:
+    """Say how to start over. A shard that is told was to join a run which other shards started with ``--fresh``."""
+    return "start over with a shard that took part in it" if request.fresh else "start over with --fresh"
 
 
 def _record(

@@ -13,8 +13,8 @@ from modelcall.errors import FatalError
 from modelcall.pipeline import shard_run
 from modelcall.pipeline.runner import RunnerSettings
 from modelcall.state.lock import Lock
-from modelcall.types import Permit, RowRef
-from tests.pipeline.harness import Bench, FakeJudge
+from modelcall.types import Outcome, Permit, RowRef
+from tests.pipeline.harness import Bench, FakeJudge, Seen
 
 TEXTS = [f"text number {number}" for number in range(40)]
 ONE_FILE = RunnerSettings(max_concurrent_files=1, chunk_rows=10)
@@ -124,6 +124,24 @@ async def test_a_run_whose_shard_was_taken_over_stops_within_a_heartbeat(
         await bench.start(judge)
     assert 10 < len(judge.asked) < 2000
     no_leftovers()
+
+
+async def test_an_answer_is_kept_though_a_listener_breaks_over_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_at_five(self: Seen, ref: RowRef, outcome: Outcome) -> None:
+        del self, outcome
+        if ref.row_index == 5:
+            raise ZeroDivisionError
+
+    bench.jsonl("a.jsonl", TEXTS)
+    with monkeypatch.context() as patch:
+        patch.setattr(Seen, "row_done", break_at_five)
+        with pytest.raises(ZeroDivisionError):
+            await bench.start(FakeJudge(ceiling=1))
+    again = FakeJudge()
+    await bench.start(again)
+    assert min(row for _, row in again.asked) >= 6
 
 
 async def test_a_heartbeat_that_the_disk_refuses_is_tried_again_and_ends_no_run(

@@ -1,6 +1,8 @@
 """Publishing interrupted between its steps, and publishing again."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -146,3 +148,23 @@ async def test_text_that_is_no_unicode_is_recorded_with_its_broken_characters_re
     assert tally.failed == 1
     row = bench.rows("a.parquet")[1]
     assert (row["api_fail_reason"], row["api_return"]) == ("bad \ufffd text", "\ufffd")
+
+
+async def test_a_disk_that_fills_up_while_a_file_is_published_stops_the_run_and_costs_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: LocalSink, data: bytes | memoryview) -> int:
+        if self._path.endswith("a.parquet"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
+        return write(self, data)
+
+    write = LocalSink.write
+    bench.jsonl("a.jsonl", TEXTS)
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalSink, "write", full)
+        with pytest.raises(FatalError, match="cannot be written: No space left"):
+            await bench.start(FakeJudge())
+    assert [path.name for path in bench.output.iterdir()] == [".modelcall"]
+    again = FakeJudge()
+    assert (await bench.start(again)).scored == 30
+    assert not again.asked

@@ -81,6 +81,14 @@ async def test_the_first_recorded_outcome_of_a_row_counts(tmp_path: Path) -> Non
     assert reopen(tmp_path, 3) == {5: SCORED}
 
 
+async def test_a_second_outcome_of_a_row_is_not_even_written(tmp_path: Path) -> None:
+    shard, journal = opened(tmp_path)
+    for outcome in (SCORED, FAILED):
+        journal.record(5, outcome)
+    await shard.close()
+    assert Path(journal.path).read_bytes().count(b"\n") == 2
+
+
 async def test_a_process_that_was_replaced_can_write_and_harms_nobody(tmp_path: Path) -> None:
     await write(tmp_path, 1, {1: SCORED})
     successor = ShardJournal(str(tmp_path), epoch=2, identity="run")

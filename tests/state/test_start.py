@@ -184,3 +184,15 @@ def test_run_keys_tell_tasks_and_outputs_apart_and_are_safe_names() -> None:
     keys = {run_key(task, out) for task in ("a/../b", "a b", "a-b") for out in ("/x", "/y")}
     assert len(keys) == 6
     assert all("/" not in key and not key.startswith(".") for key in keys)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_the_way_out_that_is_told_leads_out(bench: Bench, fresh: bool) -> None:
+    bench.start(fresh=True, world_size=2, job_index=0)
+    changed = replace(REQUEST, fresh=fresh, world_size=2, job_index=1, identity={"prompt": "x"})
+    with pytest.raises(ConfigError) as caught:
+        bench.start(changed)
+    ways = {False: "start over with --fresh", True: "start over with a shard that took part in it"}
+    assert caught.value.hint == f"Undo the change to go on with that run, or {ways[fresh]}."
+    assert bench.start(changed, fresh=True, job_index=0).how == "new"
+    assert bench.start(changed, fresh=True).how == "joined"
