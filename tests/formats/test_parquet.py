@@ -13,9 +13,9 @@ import pytest
 from modelcall.errors import FileFailure
 from modelcall.formats import parquet
 from modelcall.formats.contract import SourceContract
-from modelcall.formats.opening import make_writer
 from modelcall.formats.parquet import ParquetSource
 from modelcall.formats.results import results_batch, results_schema
+from modelcall.formats.writers import ParquetTableWriter
 from modelcall.types import INT, STRING_LIST
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _published(source: ParquetSource) -> bytes:
     schema, texts = source.schema()
     assert texts == []
     target = io.BytesIO()
-    writer = make_writer(target, "parquet", inputs=schema, results=results_schema(RESULTS))
+    writer = ParquetTableWriter(target, inputs=schema, results=results_schema(RESULTS))
     for batch in source.batches(schema):
         count = batch.num_rows
         writer.write(batch, results_batch(RESULTS, {"added score": range(count), "added tags": [["x"]] * count}))

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from modelcall.formats.base import BadRow
-from modelcall.formats.opening import make_writer
 from modelcall.formats.parquet import ParquetSource
 from modelcall.formats.results import results_batch, results_schema
+from modelcall.formats.writers import ParquetTableWriter
 from modelcall.types import INT, STRING_LIST
 
 RESULTS = {"added score": INT, "added tags": STRING_LIST}
@@ -127,7 +127,7 @@ def _source(table: pa.Table) -> ParquetSource:
 def _published(source: ParquetSource) -> pa.Table:
     schema, _ = source.schema()
     target = io.BytesIO()
-    writer = make_writer(target, "parquet", inputs=schema, results=results_schema(RESULTS))
+    writer = ParquetTableWriter(target, inputs=schema, results=results_schema(RESULTS))
     for batch in source.batches(schema):
         count = batch.num_rows
         writer.write(batch, results_batch(RESULTS, {"added score": range(count), "added tags": [["x"]] * count}))

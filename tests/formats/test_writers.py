@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcall.formats import writers
-from modelcall.formats.opening import make_writer
 from modelcall.formats.writers import JsonlTableWriter, ParquetTableWriter
 
 NO_RESULTS = pa.RecordBatch.from_struct_array(pa.array([{}] * 2, pa.struct([])))
@@ -144,7 +143,7 @@ def test_dictionaries_may_differ_from_batch_to_batch() -> None:
 def test_a_writer_given_up_writes_no_end_and_raises_nothing() -> None:
     sink = _ClosingSink()
     batch = pa.RecordBatch.from_pydict({"a": [1, 2]})
-    writer = make_writer(sink, "parquet", inputs=batch.schema, results=_results().schema)
+    writer = ParquetTableWriter(sink, inputs=batch.schema, results=_results().schema)
     writer.write(batch, _results())
     sink.closed = True
     del writer
