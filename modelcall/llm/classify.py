@@ -126,7 +126,14 @@ RULES: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
-        BAD_KEY, codes=_codes("invalid_api_key", "authentication_error", "authenticationerror", "account_deactivated")
+        BAD_KEY,
+        codes=_codes(
+            "invalid_api_key",
+            "authentication_error",
+            "authenticationerror",
+            "account_deactivated",
+            "no_db_connection",  # LiteLLM's proxy without a database: 400 for every key but the master key
+        ),
     ),
     Rule(NO_MODEL, codes=_codes("model_not_found", "modelnotopen", "invalidendpointormodel.notfound")),
     Rule(
@@ -171,6 +178,12 @@ RULES: Final[tuple[Rule, ...]] = (
             r"context length|maximum model length|max_model_len|too many tokens|longer than the maximum"
             r"|(?:prompt|input) is too long|range of input length"
         ),
+    ),
+    # LiteLLM's proxy ("Invalid model name passed in model=…") and DeepSeek ("Model Not Exist") answer 400.
+    Rule(
+        NO_MODEL,
+        statuses=_statuses(400),
+        words=_words(r"invalid model name passed|\bmodel\b.{0,80}?\b(?:does )?not exist\b"),
     ),
     Rule(SERVER, statuses=_statuses(400), words=_words(r"could not parse the JSON body of your request")),
     Rule(REJECTED, statuses=_statuses(range(400, 500))),

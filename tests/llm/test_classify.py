@@ -24,6 +24,7 @@ def nested(message: str = "no", **fields: Any) -> dict[str, Any]:
 VLLM_LENGTH = "The decoder prompt (length 30632) is longer than the maximum model length of 30000."
 SGLANG_LENGTH = "Requested token count exceeds the model's maximum context length of 16384 tokens."
 OPENAI_LENGTH = "This model's maximum context length is 8192 tokens."
+LITELLM_MODEL = "/chat/completions: Invalid model name passed in model=nope. Call `/v1/models` to view models."
 AZURE_WAIT = "Requests have exceeded token rate limit. Please retry after 33 seconds."
 SPEND = {"error_code": "enforced_spend_limit_reached"}
 FLAT = {"object": "error", "type": "BadRequestError", "param": None, "code": 400}
@@ -40,10 +41,19 @@ CASES: list[tuple[str, int, Any, Kind, ErrorType | str]] = [
     ("6 inner", 400, nested(innererror={"code": "ResponsibleAIPolicyViolation"}), P, ErrorType.FILTERED),
     ("7 empty body", 400, b"", P, ErrorType.REJECTED),
     ("9 key", 401, nested(code="invalid_api_key"), X, "key"),
+    ("9 litellm key", 400, nested("No connected db.", type="no_db_connection", param=None, code="400"), X, "key"),
     ("9 region page", 403, b"<html>no</html>", X, "forbidden"),
     ("10 balance", 402, nested("Insufficient Balance", type="unknown_error", code="invalid_request_error"), X, "quota"),
     ("11 model", 404, nested(code="model_not_found"), X, "not_found"),
     ("11 page", 404, HTML, X, "not_found"),
+    (
+        "11 litellm model",
+        400,
+        nested(LITELLM_MODEL, type="invalid_request_error", param=None, code="400"),
+        X,
+        "not_found",
+    ),
+    ("11 deepseek model", 400, nested("Model Not Exist", code="invalid_request_error"), X, "not_found"),
     ("12 timeout", 408, b"", N, "server_down"),
     ("12 conflict", 409, b"", N, "server_error"),
     ("13 nginx", 413, HTML, P, ErrorType.TOO_LONG),
