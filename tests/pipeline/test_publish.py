@@ -11,7 +11,10 @@ import pytest
 
 from modelcall.errors import FatalError
 from modelcall.fs.local_sink import LocalSink
+from modelcall.pipeline.failed import FailedRows
+from modelcall.pipeline.publish import _take
 from modelcall.pipeline.shard_run import Limits
+from modelcall.state.journal import FileJournal
 from modelcall.state.manifest import Entry, Manifest
 from modelcall.types import ErrorType, Outcome, Permit, RowRef
 from tests.pipeline.harness import Bench, FakeJudge
@@ -168,3 +171,23 @@ async def test_a_disk_that_fills_up_while_a_file_is_published_stops_the_run_and_
     again = FakeJudge()
     assert (await bench.start(again)).scored == 30
     assert not again.asked
+
+
+async def test_input_that_changes_while_it_is_published_stops_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def touch(*_: object) -> None:
+        os.utime(bench.input / "a.jsonl", ns=(1, 1))
+
+    monkeypatch.setattr(FailedRows, "add", touch)
+    bench.jsonl("a.jsonl", TEXTS)
+    with pytest.raises(FatalError, match="changed while it was being read"):
+        await bench.start(FakeJudge())
+    assert not (bench.output / "a.parquet").exists()
+
+
+@pytest.mark.parametrize("rows", [[0, 2, 3], [1, 2], [0], []])
+def test_a_missing_outcome_moves_no_other_to_its_row(rows: list[int]) -> None:
+    journal = FileJournal("/journal", header=b"", earlier=[])
+    with pytest.raises(FatalError, match="missing or damaged"):
+        _take(((row, Outcome()) for row in rows), 0, 2, journal)
