@@ -8,6 +8,7 @@ from modelcall.errors import ConfigError, Mistake
 from modelcall.formats.detect import file_type
 
 if TYPE_CHECKING:
+    from modelcall.fs.base import FileSystem
     from modelcall.state.run import RunRecord
 
 
@@ -38,6 +39,22 @@ def check_placement(record: RunRecord, output: str) -> None:
             f"{output}: the output folder lies in the input folder {folder}, and would be read as input",
             hint="Choose an output folder beside the input.",
         )
+
+
+def check_folder(fs: FileSystem, path: str, *, key: str) -> None:
+    """Check that a folder to be written into is one, or can become one.
+
+    Raises:
+        ConfigError: It, or a folder above it, is a file.
+    """
+    above = path
+    while above and not fs.exists(above):
+        above = above.rpartition("/")[0]
+    try:
+        fs.stat(above or "/")
+    except OSError:
+        return  # a folder has no size to tell
+    raise ConfigError(f"{above} is a file, and {key} needs a folder there", hint=f"Set {key} to another folder.")
 
 
 def _input_folder(record: RunRecord) -> str | None:

@@ -47,7 +47,7 @@ def look(fs: FileSystem, files: Sequence[ListedFile], plan: ResultPlan) -> Seen:
         try:
             names = _columns(file, _opener(fs, file.path), deep=number < LOOKED_AT)
         except FileFailure as failure:
-            mistakes.append(Mistake(failure.message, where="" if file.path in failure.message else file.path))
+            mistakes.append(_mistake(file, failure))
         except OSError as error:
             mistakes.append(Mistake(f"cannot be read: {error.strerror or error}", where=file.path))
         else:
@@ -57,6 +57,12 @@ def look(fs: FileSystem, files: Sequence[ListedFile], plan: ResultPlan) -> Seen:
     if mistakes:
         raise ConfigError(f"{len(mistakes)} input file(s) cannot be used", hint=_HINT, mistakes=mistakes)
     return Seen(tuple(columns))
+
+
+def _mistake(file: ListedFile, failure: FileFailure) -> Mistake:
+    """Say once which file it is, and what to do about it."""
+    text = failure.message.removeprefix(f"{file.name}: ").removeprefix(f"{file.path}: ")
+    return Mistake(f"{text}; {failure.hint[0].lower()}{failure.hint[1:]}" if failure.hint else text, where=file.path)
 
 
 def require_column(name: str, seen: Seen) -> None:

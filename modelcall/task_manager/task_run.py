@@ -13,7 +13,7 @@ from modelcall.config.shard import resolve_shard
 from modelcall.errors import ConfigError, FatalError
 from modelcall.formats.detect import is_data_file
 from modelcall.pipeline.columns import ResultPlan
-from modelcall.pipeline.placement import check_placement
+from modelcall.pipeline.placement import check_folder, check_placement
 from modelcall.pipeline.preflight import look, require_column
 from modelcall.pipeline.shard_run import Limits, ShardRun
 from modelcall.registry import BUILT_IN, load
@@ -196,9 +196,12 @@ class TaskRun:
         for run_index in range(1, record.num_runs + 1):
             refuse_owned(self._fs, self._output(record, run_index).lock_folder(self._key(run_index)))
         self._look(files)
+        if self._loaded.paths.stat:
+            check_folder(self._fs, self._loaded.paths.stat, key="data.stat_folder")
         for run_index in range(1, record.num_runs + 1):
             to = self._output(record, run_index)
             check_placement(record, to.folder)
+            check_folder(self._fs, to.folder, key="data.output_folder")
             delete = self._task.options.delete_existing and record.extends is None
             refuse_finished(to, files, record.output_of, delete_existing=delete)
 
