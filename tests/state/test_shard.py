@@ -1,6 +1,8 @@
 import tracemalloc
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+
+import pytest
 
 from modelcall.fs.local import LocalFileSystem
 from modelcall.state import records
@@ -50,3 +52,30 @@ def test_finished_files_are_told_one_by_one_and_take_no_memory(tmp_path: Path) -
         tracemalloc.stop()
     assert (left.todo, rows) == ((), [3] * FILES)
     assert held < 100 * FILES
+
+
+@pytest.mark.parametrize(
+    ("changes", "limit", "expected"),
+    [
+        ({}, None, "done"),
+        ({}, 5, "done"),
+        ({"run": "another"}, None, "todo"),
+        ({"whole": False, "row_limit": 5}, None, "republish"),
+        ({"whole": False, "row_limit": 5}, 9, "republish"),
+        ({"whole": False, "row_limit": 5}, 5, "done"),
+        ({"whole": False, "row_limit": 5}, 2, "done"),
+        ({"output": "gone.parquet"}, None, "todo"),
+    ],
+)
+def test_what_is_left_of_a_file_is_told_by_its_entry(
+    tmp_path: Path, changes: dict[str, object], limit: int | None, expected: str
+) -> None:
+    to = OutputFolder(LocalFileSystem(), str(tmp_path), f"{tmp_path}/.modelcall")
+    (tmp_path / "a.parquet").touch()
+    changed = replace(entry("a.parquet"), **changes)  # type: ignore[arg-type]
+    to.fs.replace(f"{to.state}/manifest/a.parquet.json", records.dump(asdict(changed)))
+    done: list[Entry] = []
+    file = ListedFile("a.jsonl", "/in/a.jsonl", 10, "e")
+    left = progress(to, [file], lambda _: "a.parquet", runs={"run1"}, row_limit=limit, done=done.append)
+    found = "done" if done else "republish" if left.republish else "todo"
+    assert (found, left.todo) == (expected, () if done else (file,))
