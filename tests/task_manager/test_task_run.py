@@ -25,9 +25,22 @@ from modelcall.state.run import RunStore, noted_runs
 from modelcall.state.shard import output_at
 from modelcall.task_manager.summary import Invocation, Stop, Summary
 from modelcall.task_manager.task_run import TaskRun
+from modelcall.types import FileCounts
 from tests.pipeline.harness import Seen
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001  wall-clock time of the user
+
+
+class StopEarly(Seen):
+    """A user who loses patience when the first file is done."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def file_done(self, file: str, counts: FileCounts) -> None:
+        super().file_done(file, counts)
+        self._stop.request(15)
 
 
 class Desk:
@@ -57,15 +70,18 @@ class Desk:
             target = target.setdefault(part, {})
         target[key] = value
 
-    def start(self, *, variables: Mapping[str, str] | None = None, **invocation: Any) -> Summary:
-        """Start the task; each start happens an hour after the last."""
+    def start(
+        self, *, variables: Mapping[str, str] | None = None, stop_early: bool = False, **invocation: Any
+    ) -> Summary:
+        """Start the task; each start happens an hour after the last, or is asked to stop at its first file's end."""
         (self.folder / "task.yaml").write_text(yaml.safe_dump(self.task))
         environment = Environment.read(process=dict(variables or {}), cwd=self.folder)
         loaded = load_task(self.folder / "task.yaml", environment=environment)
         self.starts += 1
-        self.seen = Seen()
+        stop = Stop()
+        self.seen = StopEarly(stop) if stop_early else Seen()
         now = NOW + timedelta(hours=self.starts)
-        run = TaskRun(loaded, Invocation(**invocation), listener=self.seen, stop=Stop(), now=now)
+        run = TaskRun(loaded, Invocation(**invocation), listener=self.seen, stop=stop, now=now)
         return asyncio.run(run.run())
 
     def tree(self, folder: str = "out") -> dict[str, bytes]:
@@ -190,6 +206,16 @@ def test_resume_false_goes_on_with_its_own_killed_run(desk: Desk) -> None:
     )
     third = desk.start()
     assert (third.how, third.run != first.run, third.passes[0].files) == ("new", True, 7)
+
+
+def test_a_run_that_was_interrupted_is_not_finished(desk: Desk) -> None:
+    desk.set("options.resume", False)
+    desk.set("concurrency.max_concurrent_files", 1)
+    desk.file("large.jsonl", rows=5000)
+    first = desk.start(stop_early=True)
+    assert (first.exit_code, first.passes[0].unfinished > 0) == (143, True)
+    second = desk.start()
+    assert (second.how, second.run, second.passes[0].files) == ("continued", first.run, 8)
 
 
 def test_debug_limits_make_a_partial_result_that_a_full_start_completes(desk: Desk) -> None:
