@@ -186,6 +186,8 @@ RULES: Final[tuple[Rule, ...]] = (
         words=_words(r"invalid model name passed|\bmodel\b.{0,80}?\b(?:does )?not exist\b"),
     ),
     Rule(SERVER, statuses=_statuses(400), words=_words(r"could not parse the JSON body of your request")),
+    # LiteLLM's proxy, when its upstream said 200 with nothing but {"error": "text"}.
+    Rule(SERVER, statuses=_statuses(422), words=_words(r"OpenAIException - Error in response object")),
     Rule(REJECTED, statuses=_statuses(range(400, 500))),
     # An error under status 200 that names neither code nor status.
     Rule(RATE_LIMIT, words=_words(r"rate.?limit|too many requests|try again in|retry after")),

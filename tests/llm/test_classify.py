@@ -25,6 +25,7 @@ VLLM_LENGTH = "The decoder prompt (length 30632) is longer than the maximum mode
 SGLANG_LENGTH = "Requested token count exceeds the model's maximum context length of 16384 tokens."
 OPENAI_LENGTH = "This model's maximum context length is 8192 tokens."
 LITELLM_MODEL = "/chat/completions: Invalid model name passed in model=nope. Call `/v1/models` to view models."
+LITELLM_UPSTREAM = "litellm.BadRequestError: OpenAIException - Error in response object"
 AZURE_WAIT = "Requests have exceeded token rate limit. Please retry after 33 seconds."
 SPEND = {"error_code": "enforced_spend_limit_reached"}
 FLAT = {"object": "error", "type": "BadRequestError", "param": None, "code": 400}
@@ -86,6 +87,7 @@ CASES: list[tuple[str, int, Any, Kind, ErrorType | str]] = [
     ("ark rate", 429, nested(code="RateLimitExceeded.EndpointTPMExceeded"), L, "rate_limit"),
     ("redirect", 307, b"", X, "redirect"),
     ("proxy", 407, b"", X, "proxy"),
+    ("litellm upstream", 422, nested(LITELLM_UPSTREAM, type=None, param=None, code="422"), N, "server_error"),
     ("unheard-of 4xx", 418, b"", P, ErrorType.REJECTED),
     ("unheard-of 5xx", 599, b"", N, "server_error"),
     ("1xx as final", 101, b"", N, "server_error"),
