@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 _BACKLOG = 4096
-_HANDSHAKE = 0.1
+_HANDSHAKE = 0.5
 """Real seconds that a TLS handshake may still take when the server ends."""
 _FULL = 2
 """Connections that fill a backlog of 0 on Linux, one more than it says."""

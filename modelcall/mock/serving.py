@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from modelcall.mock.judge import Judge
     from modelcall.mock.referee import Referee, RefereeReport
 
-_TURNS = 1000
+_LEAVING = 2.0
+"""Seconds for connections to be gone, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +102,14 @@ async def _restart(server: MockServer, *, every: float, down: float) -> None:
 
 
 async def _drop(server: MockServer) -> None:
-    """Reset what is open, and let the loop see it go: a few turns do, and the server ends even if they do not."""
-    for connection in tuple(server.connections):
-        connection.reset()
-    for _ in range(_TURNS):
+    """Reset what is open, late arrivals too, and let the loop see it go; the server ends even if it does not."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _LEAVING
+    while server.connections and loop.time() < until:
+        for connection in tuple(server.connections):
+            connection.reset()
         await asyncio.sleep(0)
-        if not server.connections:
-            break
-    await asyncio.sleep(0)  # one more, in which cancelled scripts end
+    await asyncio.sleep(0)  # one more turn, in which cancelled scripts end
 
 
 def run_forever(
