@@ -82,6 +82,7 @@ class Setting:
         *,
         model: str = "plain",
         client: str = "aiohttp",
+        structured: str = "auto",
         url: str | None = None,
         key: str | None = None,
     ) -> Job:
