@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from modelcall.formats.base import AnyRow, Source
     from modelcall.pipeline.job import FileJob
     from modelcall.pipeline.window import Window
-    from modelcall.state.journal import FileJournal
+    from modelcall.state.file_journal import FileJournal
     from modelcall.types import RunListener
 
 

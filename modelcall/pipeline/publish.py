@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.input import InputFiles
     from modelcall.pipeline.job import FileJob
-    from modelcall.state.journal import FileJournal
+    from modelcall.state.file_journal import FileJournal
     from modelcall.state.lock import Lock
     from modelcall.state.manifest import Manifest
     from modelcall.types import Columns, Outcome

@@ -7,20 +7,21 @@ from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from modelcall.fs.append import make_private_folder
 from modelcall.pipeline.input import InputFiles
 from modelcall.pipeline.job import FileJob
+from modelcall.pipeline.owning import beat, tell_loss, to_its_end
 from modelcall.pipeline.publish import Destination, Publisher
 from modelcall.pipeline.runner import Runner
 from modelcall.state.journal import ShardJournal, retire_published
-from modelcall.state.lock import BEAT_SECONDS, acquire
+from modelcall.state.lock import acquire
 from modelcall.state.run import note_runs
 from modelcall.state.shard import Progress, delete_finished, progress, refuse_finished, shard_files
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.job import FileResult
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from modelcall.state.run import RunRecord, RunStore, ShardKey
     from modelcall.state.shard import OutputFolder
     from modelcall.types import RowScorer, RunListener
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +107,9 @@ class ShardRun:
             ConfigError: A living process holds it, or finished output is in the way of a new run.
         """
         try:
-            lock = await _to_its_end(self._acquire)
-            self._beating = asyncio.get_running_loop().create_task(_beat(lock))
-            await _to_its_end(partial(self._join, delete_existing=delete_existing))
+            lock = await to_its_end(self._acquire)
+            self._beating = asyncio.get_running_loop().create_task(beat(lock))
+            await to_its_end(partial(self._join, delete_existing=delete_existing))
             yield
         finally:
             await self._disown()
@@ -126,7 +125,7 @@ class ShardRun:
             await asyncio.gather(self._beating, return_exceptions=True)
         if self._lock is not None:
             with suppress(OSError):  # our end sets it free as well
-                await _to_its_end(self._lock.release)
+                await to_its_end(self._lock.release)
 
     def _join(self, *, delete_existing: bool) -> None:
         """Take part in the run; the first time, an earlier run's output in the way is removed, or refused, as asked."""
@@ -220,7 +219,7 @@ class ShardRun:
         runner = Runner(
             scorer, inputs=inputs, journal=journal, publisher=publisher, listener=listener, settings=settings
         )
-        self._beating.add_done_callback(partial(_fail, runner))
+        self._beating.add_done_callback(partial(tell_loss, runner))
         return runner
 
     async def work(self, results: AsyncIterator[FileResult]) -> None:
@@ -237,26 +236,3 @@ class ShardRun:
         if not self._limits.partial:
             facts = {"files": self.tally.files, "rows": self.tally.rows, "failed": self.tally.failed}
             self._store.mark_done(self.record, self.shard, facts)
-
-
-async def _to_its_end(work: Callable[[], _T]) -> _T:
-    """Do blocking work that cannot be stopped; a cancellation meanwhile is passed on when it has ended."""
-    doing = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(doing)
-    except asyncio.CancelledError:
-        await asyncio.wait([doing])
-        raise
-
-
-async def _beat(lock: Lock) -> None:
-    """Show that we live until somebody has taken over (FatalError); a disk that refuses a beat may take the next."""
-    while True:
-        await asyncio.sleep(BEAT_SECONDS)
-        with suppress(OSError):
-            await asyncio.to_thread(lock.beat)
-
-
-def _fail(runner: Runner, beating: asyncio.Task[None]) -> None:
-    if not beating.cancelled() and (error := beating.exception()) is not None:
-        runner.fail(error)

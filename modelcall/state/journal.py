@@ -12,11 +12,8 @@ failed write or sync is fatal and never repeated.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,156 +21,16 @@ from typing import TYPE_CHECKING
 import orjson
 
 from modelcall.errors import FatalError
-from modelcall.fs.append import AppendFile, make_private_folder
+from modelcall.fs.append import make_private_folder
 from modelcall.fs.local_sink import sync_folder
-from modelcall.state import outcomes
-from modelcall.state.frames import Damage, frame, parse, read_frames
-from modelcall.state.merge import in_order
+from modelcall.state.file_journal import FileJournal, Segment, believed, file_key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable
     from concurrent.futures import Executor
-
-    from modelcall.types import Outcome
 
 FLUSH_SECONDS = 0.1
 SYNC_SECONDS = 1.0
-_HEADER_KEY = 0
-
-
-def file_key(name: str) -> str:
-    """Return the name under which a file's journals are kept: safe on every disk, whatever the input is called."""
-    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
-
-
-class RowSet:
-    """A set of row indexes at one bit each."""
-
-    __slots__ = ("_bits", "count")
-
-    def __init__(self) -> None:
-        self._bits = bytearray()
-        self.count = 0
-
-    def add(self, row: int) -> bool:
-        """Add a row; False if it was there."""
-        byte, bit = row >> 3, 1 << (row & 7)
-        if byte >= len(self._bits):
-            self._bits.extend(bytes(byte + 1 - len(self._bits) + (len(self._bits) >> 3)))
-        if self._bits[byte] & bit:
-            return False
-        self._bits[byte] |= bit
-        self.count += 1
-        return True
-
-    def __contains__(self, row: int) -> bool:
-        """Whether a row is in the set."""
-        byte = row >> 3
-        return byte < len(self._bits) and bool(self._bits[byte] & (1 << (row & 7)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    """What one owner wrote about one file."""
-
-    path: str
-    size: int
-    """So many bytes are believed; 0 if it was killed during its first write."""
-
-
-class FileJournal:
-    """The recorded outcomes of one input file."""
-
-    def __init__(self, path: str, *, header: bytes, earlier: list[_Segment]) -> None:
-        self._log = AppendFile(path)
-        self._header: bytes | None = header
-        self._earlier = earlier
-        self._buffer: list[bytes] = []
-        self._written = 0
-        self.unsynced = False
-        self.recorded = RowSet()
-        self.damage = Damage()
-
-    def load(self) -> None:
-        """Learn which rows earlier owners recorded. Blocking."""
-        for segment in self._earlier:
-            for row, _ in _records(segment, self.damage):
-                self.recorded.add(row)
-
-    def record(self, row: int, outcome: Outcome) -> None:
-        """Take a row's outcome over; it is written within 100 ms. A second outcome of a row is left out."""
-        if self.recorded.add(row):
-            self._buffer.append(frame(row, outcomes.encode(outcome)))
-
-    @property
-    def path(self) -> str:
-        """The file this owner writes to."""
-        return self._log.path
-
-    @property
-    def dirty(self) -> bool:
-        """Whether there is anything to write."""
-        return bool(self._buffer)
-
-    def take(self) -> list[bytes]:
-        """Return what must be written, and forget it. On the event loop, where :meth:`record` is called."""
-        buffer, self._buffer = self._buffer, []
-        return buffer
-
-    def write(self, buffer: list[bytes]) -> None:
-        """Write what :meth:`take` returned. Blocking; one caller at a time."""
-        data = b"".join(buffer)
-        if self._header is not None:
-            data, self._header = self._header + data, None
-        self._log.append(data)
-        self._written += len(data)
-        self.unsynced = True
-
-    def sync(self) -> None:
-        """Make what was written survive a power loss. Blocking."""
-        if self.unsynced:
-            self.unsynced = False
-            with suppress(FileNotFoundError):  # retired meanwhile
-                self._log.sync()
-
-    def outcomes(self, spill_folder: str) -> Iterator[tuple[int, Outcome]]:
-        """Yield each recorded row once, by row index; the first recorded outcome counts. Bounded memory. Blocking."""
-        segments = [*self._earlier, _Segment(self._log.path, self._written)]
-        frames = (record for segment in segments for record in _records(segment, Damage()))
-        for row, payload in in_order(frames, spill_folder):
-            yield row, outcomes.decode(payload)
-
-    def retire(self) -> None:
-        """Remove the journal of a file that is published whole. Blocking."""
-        for segment in self._earlier:
-            Path(segment.path).unlink(missing_ok=True)
-        self._log.remove()
-
-
-def _write_all(dirty: list[tuple[FileJournal, list[bytes]]]) -> None:
-    for journal, buffer in dirty:
-        journal.write(buffer)
-
-
-def _sync_all(unsynced: list[FileJournal], folder: str) -> None:
-    for journal in unsynced:
-        journal.sync()
-    sync_folder(folder)
-
-
-def _records(segment: _Segment, damage: Damage) -> Iterator[tuple[int, bytes]]:
-    with suppress(FileNotFoundError), Path(segment.path).open("rb") as stream:
-        stream.readline()  # the header was checked when the journal was opened
-        yield from read_frames(stream, size=segment.size - stream.tell(), damage=damage)
-
-
-def retire_published(folder: str, files: Iterable[str]) -> None:
-    """Remove journals that a process killed right after publishing left. Blocking."""
-    keys = {file_key(name) for name in files}
-    if Path(folder).is_dir():
-        for path in list(Path(folder).iterdir()):
-            if path.name.partition(".")[0] in keys:
-                path.unlink(missing_ok=True)
 
 
 class ShardJournal:
@@ -184,7 +41,7 @@ class ShardJournal:
         self._epoch = epoch
         self._identity = identity
         self._open: dict[str, FileJournal] = {}
-        self._earlier: dict[str, list[_Segment]] = {}
+        self._earlier: dict[str, list[Segment]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._writing, self._syncing = asyncio.Lock(), asyncio.Lock()
         self._writer = ThreadPoolExecutor(1, "modelcall-journal")
@@ -198,16 +55,15 @@ class ShardJournal:
             key, _, rest = entry.name.partition(".")
             epoch = rest.removesuffix(".log")
             if rest.endswith(".log") and epoch.isdigit() and int(epoch) < self._epoch:
-                self._earlier.setdefault(key, []).append(_Segment(entry.path, entry.stat().st_size))
+                self._earlier.setdefault(key, []).append(Segment(entry.path, entry.stat().st_size))
 
     def open(self, file: str, *, fingerprint: str) -> FileJournal:
         """Return the journal of an input file, with what earlier owners recorded of this very content. Blocking."""
         key = file_key(file)
-        head = {"journal": 1, "file": file, "input": fingerprint, "run": self._identity}
-        expected = orjson.dumps(head)
-        earlier = [_believed(segment, expected, file) for segment in self._earlier.get(key, [])]
+        header = orjson.dumps({"journal": 1, "file": file, "input": fingerprint, "run": self._identity})
+        earlier = [believed(segment, header, file) for segment in self._earlier.get(key, [])]
         path = str(Path(self.folder) / f"{key}.{self._epoch:06d}.log")
-        journal = FileJournal(path, header=frame(_HEADER_KEY, expected), earlier=earlier)
+        journal = FileJournal(path, header=header, earlier=earlier)
         journal.load()
         self._open[key] = journal
         return journal
@@ -280,6 +136,17 @@ class ShardJournal:
         self._raise()  # what was under way when the background ended
 
 
+def _write_all(dirty: list[tuple[FileJournal, list[bytes]]]) -> None:
+    for journal, buffer in dirty:
+        journal.write(buffer)
+
+
+def _sync_all(unsynced: list[FileJournal], folder: str) -> None:
+    for journal in unsynced:
+        journal.sync()
+    sync_folder(folder)
+
+
 async def _repeat(
     work: Callable[[], Awaitable[None]], seconds: float, on_failure: Callable[[BaseException], None]
 ) -> None:
@@ -291,17 +158,10 @@ async def _repeat(
         on_failure(error)
 
 
-def _believed(segment: _Segment, expected: bytes, file: str) -> _Segment:
-    """Return what an earlier owner wrote, if it is about this very content of the file."""
-    with Path(segment.path).open("rb") as stream:
-        line = stream.readline()
-    header = parse(line)
-    if header is None:
-        if segment.size <= len(line):
-            return replace(segment, size=0)  # nothing was recorded
-        message = f"{segment.path}: the journal of {file} is damaged at its start"
-        raise FatalError(message, hint="Start over with --fresh, or restore the file.")
-    if header[1] != expected:
-        message = f"{segment.path}: this journal belongs to another input or run than {file} has now"
-        raise FatalError(message, hint="Start over with --fresh.")
-    return segment
+def retire_published(folder: str, files: Iterable[str]) -> None:
+    """Remove journals that a process killed right after publishing left. Blocking."""
+    keys = {file_key(name) for name in files}
+    if Path(folder).is_dir():
+        for path in list(Path(folder).iterdir()):
+            if path.name.partition(".")[0] in keys:
+                path.unlink(missing_ok=True)

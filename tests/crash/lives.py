@@ -17,8 +17,8 @@ from modelcall.fs.local import LocalFileSystem
 from modelcall.pipeline.publish import Publisher
 from modelcall.pipeline.runner import RunnerSettings
 from modelcall.state import journal
+from modelcall.state.file_journal import FileJournal
 from modelcall.state.frames import Damage, read_frames
-from modelcall.state.journal import FileJournal
 from modelcall.state.manifest import Manifest
 from modelcall.types import ErrorType, Outcome, Permit, RowRef
 from tests.pipeline.harness import Bench, FakeJudge

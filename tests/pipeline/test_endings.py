@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modelcall.errors import FatalError
-from modelcall.pipeline import shard_run
+from modelcall.pipeline import owning
 from modelcall.pipeline.runner import RunnerSettings
 from modelcall.state.lock import Lock
 from modelcall.types import Outcome, Permit, RowRef
@@ -117,7 +117,7 @@ async def test_a_run_whose_shard_was_taken_over_stops_within_a_heartbeat(
             (bench.output / ".modelcall/locks/r1-job000/000002.json").write_text("{}")
         return asyncio.sleep(0.001)
 
-    monkeypatch.setattr(shard_run, "BEAT_SECONDS", 0.002)
+    monkeypatch.setattr(owning, "BEAT_SECONDS", 0.002)
     bench.jsonl("a.jsonl", TEXTS * 100)
     judge = FakeJudge(ceiling=2, act=take_over)
     with pytest.raises(FatalError, match="taken over"):
@@ -162,7 +162,7 @@ async def test_a_heartbeat_that_the_disk_refuses_is_tried_again_and_ends_no_run(
         while ref.row_index == 0 and beats < 3:
             await asyncio.sleep(0.001)
 
-    monkeypatch.setattr(shard_run, "BEAT_SECONDS", 0.002)
+    monkeypatch.setattr(owning, "BEAT_SECONDS", 0.002)
     monkeypatch.setattr(Lock, "beat", refused_once)
     bench.jsonl("a.jsonl", TEXTS)
     tally = await asyncio.wait_for(bench.start(FakeJudge(act=until_it_beats)), 10)

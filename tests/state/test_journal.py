@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from modelcall.errors import FatalError
 from modelcall.state import outcomes
-from modelcall.state.journal import FileJournal, RowSet, ShardJournal, file_key
+from modelcall.state.file_journal import FileJournal, RowSet, file_key
+from modelcall.state.journal import ShardJournal
 from modelcall.types import ErrorType, Outcome, Usage
 
 SCORED = Outcome(
