@@ -129,7 +129,7 @@ class RowRef:
     row_index: int
     """From 0, in the input file."""
     request_id: str
-    """Opaque, the same on every resume; the stem of ``x-request-id``."""
+    """Opaque, the same on every resume; ``x-request-id`` is made from it."""
 
 
 OutputFormat: TypeAlias = Literal["parquet", "jsonl", "same"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from modelcall.llm.hedge import hedged
+from modelcall.llm.labels import label
 from modelcall.llm.pacing import RequestPace, TokenPace
 from modelcall.llm.verdicts import Kind
 
@@ -123,7 +124,7 @@ class Dispatcher:
 
     def _name(self, progress: Progress) -> str:
         progress.attempts += 1
-        return f"{progress.request.request_id}-{progress.attempts}"
+        return label(progress.request.request_id, progress.attempts)
 
     def _second(self, first: Endpoint, body: bytes, progress: Progress) -> Coroutine[Any, Any, Result] | None:
         endpoint = self._pool.pick((first,))

@@ -59,7 +59,7 @@ class ChatRequest:
     """One logical request of 1…n attempts."""
 
     request_id: str
-    """Opaque; attempt n is sent with ``x-request-id: <request_id>-<n>``."""
+    """Opaque; :mod:`modelcall.llm.labels` makes the ``x-request-id`` of each attempt of it."""
     messages: Sequence[Message]
     response_format: Mapping[str, Any] | None = None
 

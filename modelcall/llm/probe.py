@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from modelcall.llm.labels import label
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Coroutine
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 EVERY: Final = (10.0, 14.0)
 """Seconds between two probes of an endpoint."""
+PROBE: Final = "probe"
+"""What all probes are called, as if they were attempts of one request."""
 
 
 class Prober:
@@ -62,7 +66,7 @@ class Prober:
             await asyncio.sleep(self._rng.uniform(*EVERY))
 
     async def _probe(self, endpoint: Endpoint) -> None:
-        await self._dispatcher.probe(endpoint, self._body, f"probe-{next(self._numbers)}")
+        await self._dispatcher.probe(endpoint, self._body, label(PROBE, next(self._numbers)))
 
     def stop(self) -> None:
         """End all probes but the one that calls, if one does."""

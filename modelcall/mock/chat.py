@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from modelcall.mock.server import MockServer
 
 _REQUEST_ID = "x-request-id"
+_DIGITS = 12
+"""Of an attempt's number: at most what the last group of a UUID has."""
 
 
 class ChatVisit:
@@ -191,4 +193,5 @@ class ChatVisit:
 def _split(label: str) -> tuple[str, int]:
     """Split ``x-request-id`` into stem and attempt; a label without a number is attempt 1."""
     stem, dash, number = label.rpartition("-")
-    return (stem, int(number)) if dash and number.isascii() and number.isdigit() and len(number) < 10 else (label, 1)  # noqa: PLR2004  no request has 10⁹ attempts
+    is_number = number.isascii() and number.isdigit() and len(number) <= _DIGITS
+    return (stem, int(number)) if dash and is_number else (label, 1)

@@ -12,6 +12,7 @@ import pytest
 
 from modelcall.llm.client import ChatClient
 from modelcall.llm.exchange import ChatRequest, Completion, Failure
+from modelcall.llm.labels import label
 from modelcall.llm.settings import Lane
 from modelcall.permits import Permits
 from tests.llm.kit import KEY, accept_json, completion, with_settings
@@ -54,7 +55,9 @@ async def test_every_answer_belongs_to_its_question_and_nothing_is_left(lane: An
         assert [end.values for end in ends if isinstance(end, Completion)] == [
             {"said": f"nonce-{n}"} for n in range(60)
         ]
-        assert sorted(r.headers["x-request-id"] for r in server.requests) == sorted(f"r{n}-1" for n in range(60))
+        assert sorted(r.headers["x-request-id"] for r in server.requests) == sorted(
+            label(f"r{n}", 1) for n in range(60)
+        )
         assert server.connections <= 8
     await asyncio.sleep(0.02)
     gc.collect()

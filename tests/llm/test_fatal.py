@@ -9,6 +9,7 @@ import pytest
 
 from modelcall.errors import FatalError
 from modelcall.llm.exchange import Completion, Failure
+from modelcall.llm.labels import label
 from modelcall.llm.transport import FaultKind, RawResponse, TransportFault
 from modelcall.types import ErrorType
 from tests.llm.kit import KEY, Bench, error, raw, run_jumping, with_settings
@@ -84,16 +85,17 @@ def test_one_row_alone_is_enough_before_the_first_success() -> None:
     run_jumping(work(FATAL["403"]))
 
 
-@pytest.mark.parametrize("refused", [{"r0-1"}, {"r30-1"}, {"r30-1", "r31-1", "r32-1", "r33-1"}, {"r99-1"}])
-def test_a_proxy_that_refuses_single_documents_costs_those_rows(refused: set[str]) -> None:
-    server = Server(lambda _, name: name in refused, FATAL["403"])
+@pytest.mark.parametrize("refused", [{0}, {30}, {30, 31, 32, 33}, {99}])
+def test_a_proxy_that_refuses_single_documents_costs_those_rows(refused: set[int]) -> None:
+    names = {label(f"r{row}", 1) for row in refused}
+    server = Server(lambda _, name: name in names, FATAL["403"])
 
     async def work() -> list[Any]:
         async with Bench(server, ceiling=8) as bench:
             return await bench.ask_all(100)
 
     ends = run_jumping(work())
-    failed = {f"r{row}-1": end for row, end in enumerate(ends) if isinstance(end, Failure)}
+    failed = {row: end for row, end in enumerate(ends) if isinstance(end, Failure)}
     assert set(failed) == refused
     assert {(end.error_type, end.attempts) for end in failed.values()} == {(ErrorType.REJECTED, 1)}
     assert server.asked == 100

@@ -11,7 +11,9 @@ import pytest
 
 from modelcall.errors import FatalError
 from modelcall.llm.exchange import Completion, Failure
+from modelcall.llm.labels import stem
 from modelcall.llm.outage import spoken
+from modelcall.llm.probe import PROBE
 from modelcall.llm.settings import Retries
 from modelcall.llm.transport import FaultKind, RawResponse, TransportFault
 from modelcall.types import ErrorType
@@ -73,7 +75,7 @@ def test_a_ten_minute_redeploy_costs_ten_minutes_and_no_row(fault: Any) -> None:
     assert took < 605 + 15 + 15
     assert server.peak <= 64
     during = [(at, name) for at, name in server.asked if 45 < at < 600]
-    assert all(name.startswith("probe-") for _, name in during)
+    assert all(name.startswith(stem(PROBE)) for _, name in during)
     gaps = [b[0] - a[0] for a, b in pairwise(during)]
     assert max(gaps) <= 15
     assert min(gaps) > 5
@@ -116,7 +118,7 @@ def test_after_the_grace_the_run_stops(grace: float, since: float) -> None:
 
 def test_a_failure_is_charged_if_others_succeed_meanwhile() -> None:
     """One row always loses its connection: with others succeeding around it, it uses up its own attempts."""
-    server = Server(lambda _, name: name.startswith("r7-"), FAULTS["disconnected"])
+    server = Server(lambda _, name: name.startswith(stem("r7")), FAULTS["disconnected"])
 
     async def work() -> list[Any]:
         async with Bench(server, ceiling=8) as bench:
@@ -129,7 +131,7 @@ def test_a_failure_is_charged_if_others_succeed_meanwhile() -> None:
 
 def test_a_poisonous_last_row_ends_too() -> None:
     """Nobody else succeeds any more, but probes do: the endpoint is well, so it is the row."""
-    server = Server(lambda _, name: name.startswith("r9-"), FAULTS["timeout"])
+    server = Server(lambda _, name: name.startswith(stem("r9")), FAULTS["timeout"])
 
     async def work() -> list[Any]:
         async with Bench(server) as bench:
@@ -171,7 +173,7 @@ def test_requests_that_hang_are_probed_around_and_the_ceiling_holds() -> None:
 
     async def server(_: str, headers: Mapping[str, str], __: Any) -> RawResponse:
         now = asyncio.get_running_loop().time()
-        await asyncio.sleep(1e9 if 2 < now < 100 and not headers["x-request-id"].startswith("probe") else 0.2)
+        await asyncio.sleep(1e9 if 2 < now < 100 and not headers["x-request-id"].startswith(stem(PROBE)) else 0.2)
         if 2 < now < 100:
             raise TransportFault(FaultKind.CONNECT, "refused")
         return raw()

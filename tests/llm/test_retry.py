@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from modelcall.llm.exchange import ChatRequest, Completion, Failure, FormatFault, Reply
+from modelcall.llm.labels import label
 from modelcall.llm.settings import Retries
 from modelcall.llm.transport import FaultKind, RawResponse, TransportFault
 from modelcall.types import ErrorType, Usage
@@ -63,7 +64,7 @@ def test_attempts_are_numbered_and_usage_is_summed() -> None:
     assert isinstance(end, Completion)
     assert end.attempts == 3
     assert end.usage == Usage(18, 8)
-    assert [headers["x-request-id"] for _, headers, _ in seen] == ["r1-1", "r1-2", "r1-3"]
+    assert [headers["x-request-id"] for _, headers, _ in seen] == [label("r1", attempt) for attempt in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(("reply", "budget"), [(POISON, "network"), (RATE, "rate_limit")])
@@ -187,7 +188,7 @@ def test_a_stale_connection_costs_nothing() -> None:
     end, bench = ask(script(stale, stale, raw(), seen=seen), retries=Retries(0, 0, 0))
     assert isinstance(end, Completion)
     assert end.attempts == 1
-    assert [headers["x-request-id"] for _, headers, _ in seen] == ["r1-1"] * 3
+    assert [headers["x-request-id"] for _, headers, _ in seen] == [label("r1", 1)] * 3
     assert seen[-1][0] < 0.1
     assert bench.named("retry") == []
 
