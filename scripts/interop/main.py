@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from scripts.interop import litellm_proxy
+from scripts.interop import litellm_proxy, llama_server
 from scripts.interop.checks import Table
 from scripts.interop.servers import NotServingError
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 WORK: Final = Path(".interop/work")
-CHECKS: Final[Mapping[str, Callable[[Path, Table], None]]] = {"litellm": litellm_proxy.check}
+CHECKS: Final[Mapping[str, Callable[[Path, Table], None]]] = {
+    "litellm": litellm_proxy.check,
+    "llama": llama_server.check,
+}
 
 
 def main() -> int:
