@@ -17,6 +17,8 @@ HOST = "127.0.0.1"
 _BACKLOG = 4096
 _HANDSHAKE = 0.5
 """Real seconds that a TLS handshake may still take when the server ends."""
+_ACCEPTING = 10.0
+"""Real seconds for plain connections, which wait for no client, to be accepted: what a drowning machine needs."""
 _FULL = 2
 """Connections that fill a backlog of 0 on Linux, one more than it says."""
 
@@ -70,7 +72,8 @@ class Listener:
             filler.close()
         self._socket.close()
         if self._pending:
-            _, shaking_hands = await asyncio.wait(self._pending, timeout=_HANDSHAKE)
+            patience = _HANDSHAKE if self._tls is not None else _ACCEPTING
+            _, shaking_hands = await asyncio.wait(self._pending, timeout=patience)
             for task in shaking_hands:
                 task.cancel()
 
