@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 from modelcall.cli.failing import FAILED_ROWS, OK, SAME_COMMAND, STOPPED
 from modelcall.cli.output import shown, table
 from modelcall.fs.local import LocalFileSystem
+from modelcall.observe.cost import cost
 from modelcall.state.shard import output_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from modelcall.config.model import Prices
     from modelcall.observe import Snapshot
     from modelcall.pipeline.shard_run import Tally
     from modelcall.task_manager.summary import Summary
@@ -67,6 +69,15 @@ class Report:
     log: str
     reasons: Mapping[str, str]
     """The first reason of each kind of failure, of this start."""
+    prices: Prices | None = None
+    """Of the model file."""
+
+    def cost(self) -> float | None:
+        """What this start's tokens cost; None: the model file has no prices."""
+        prices = self.prices
+        if prices is None:
+            return None
+        return cost(self.snapshot, prompt=prices.prompt, completion=prices.completion, cached=prices.cached)
 
     def failed_lists(self) -> list[str]:
         """Folders that list the failed rows, with reason and raw answer."""
@@ -100,6 +111,14 @@ class Report:
             "failed_lists": self.failed_lists(),
             "seconds": round(self.snapshot.elapsed, 3),
             "rows_per_second": round(rate, 1),
+            "tokens": {
+                "prompt": self.snapshot.prompt_tokens,
+                "completion": self.snapshot.completion_tokens,
+                "cached": self.snapshot.cached_tokens,
+                "reasoning": self.snapshot.reasoning_tokens,
+            },
+            "cost": self.cost(),
+            "currency": self.prices.currency if self.prices else None,
             "log": self.log,
             "waiting_files": list(summary.waiting),
             "passed_over_files": list(summary.passed_over),
@@ -135,6 +154,9 @@ class Report:
             seconds = timedelta(seconds=round(now.elapsed, 1))
             rate = now.rows_done / max(now.elapsed, 1e-9)
             yield "this start", f"{now.rows_done:,} rows in {str(seconds)[:9]}, {rate:,.1f} rows/s"
+        if self.prices is not None:
+            tokens = f"{now.prompt_tokens:,} prompt and {now.completion_tokens:,} completion tokens in this start"
+            yield "cost", f"{self.cost():,.4f} {shown(self.prices.currency)} for {tokens}"
         yield "output", ", ".join(map(shown, summary.outputs))
         yield "failed rows", ", ".join(map(shown, self.failed_lists()))
         yield "waiting", _named(summary.waiting, "came after the listing; the next run takes them")

@@ -68,6 +68,7 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
             snapshot=watch.end(summary),
             log=str(settings.file),
             reasons=watch.reasons.found,
+            prices=loaded.model.prices if loaded.model else None,
         )
         _say_end(report)
     _show(report, showing)

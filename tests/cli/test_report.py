@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from modelcall.cli.report import Report, totals
+from modelcall.config.model import Prices
 from modelcall.config.shard import Shard
 from modelcall.errors import FatalError
 from modelcall.observe import Snapshot
@@ -53,6 +55,18 @@ def test_passes_add_up(tmp_path: Path) -> None:
     assert (told.totals.files, told.totals.unfinished) == (2, 3)
     assert told.totals.failures == {"invalid_output": 3}
     assert told.as_json()["rows_per_second"] == 5.0
+
+
+def test_tokens_cost_what_the_model_file_says_and_nothing_is_made_up_without_prices(tmp_path: Path) -> None:
+    now = Snapshot(elapsed=1.0, prompt_tokens=3_000_000, cached_tokens=1_000_000, completion_tokens=500_000)
+    unknown = replace(report(summary(tmp_path, tally())), snapshot=now)
+    assert (unknown.cost(), unknown.as_json()["cost"]) == (None, None)
+    assert not [line for line in unknown.lines() if line.startswith("cost")]
+    known = replace(unknown, prices=Prices(prompt=2.0, completion=8.0, cached=0.5, currency="CNY"))
+    assert (known.cost(), known.as_json()["currency"]) == (8.5, "CNY")
+    told = "8.5000 CNY for 3,000,000 prompt and 500,000 completion tokens in this start"
+    assert [line for line in known.lines() if told in line]
+    assert replace(known, prices=Prices(prompt=2.0, completion=8.0)).cost() == 10.0
 
 
 def test_the_table_tells_failures_with_their_first_reason_and_nothing_acts(tmp_path: Path) -> None:
