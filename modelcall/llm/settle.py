@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from modelcall.llm.exchange import ChatRequest, Completion, FormatFault
+from modelcall.llm.structured.mode import response_format
 from modelcall.types import ErrorType
 
 if TYPE_CHECKING:
@@ -25,16 +26,11 @@ async def accepts_schema(ask: Ask, schema: Mapping[str, Any]) -> bool:
     Raises:
         FatalError: The endpoint can answer nothing at all.
     """
-    request = ChatRequest("structured", [{"role": "user", "content": QUESTION}], schema_format(schema))
+    request = ChatRequest("structured", [{"role": "user", "content": QUESTION}], response_format("schema", schema))
     answer = await ask(request, _is_json)
     if isinstance(answer, Completion):
         return True
     return answer.error_type is ErrorType.CUT
-
-
-def schema_format(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the ``response_format`` that asks a server to enforce a schema."""
-    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
 
 
 def _is_json(reply: Reply) -> Mapping[str, Any] | FormatFault:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from modelcall.llm.structured.mode import response_format
 from tests.llm.kit import Bench, completion, error, raw, run_jumping, with_settings
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ def test_one_question_tells(answer: RawResponse, mode: str) -> None:
     settled, [body] = settle(answer)
     assert settled == mode
     assert body["response_format"]["json_schema"]["schema"] == SCHEMA
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, {**SCHEMA, "required": ["score"], "additionalProperties": False}])
+def test_the_question_asks_for_the_form_that_rows_ask_for(schema: Any) -> None:
+    _, [body] = settle(raw(), schema)
+    assert body["response_format"] == response_format("schema", schema)
 
 
 @pytest.mark.parametrize(
