@@ -8,7 +8,6 @@ import socket
 import ssl
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
-from weakref import WeakSet
 
 import aiohttp
 from yarl import URL
@@ -58,7 +57,8 @@ FAULTS: Final[tuple[tuple[type[BaseException], FaultKind], ...]] = (
 _LARGE = 2**20
 """Bytes from which aiohttp wants a body as a stream."""
 
-_reused: ContextVar[bool] = ContextVar("reused", default=False)
+_fresh: ContextVar[bool] = ContextVar("fresh", default=True)
+"""Whether the attempt at hand made its connection. If not, the server may have closed it before."""
 
 
 class _ForbiddenError(OSError):
@@ -75,31 +75,16 @@ def _guarded_socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Remembers which connections have been used before."""
+    """Tells which connections are new."""
 
-    def __init__(self, *, keepalive: float) -> None:
-        super().__init__(
-            limit=0,
-            keepalive_timeout=keepalive,
-            ttl_dns_cache=10,
-            socket_factory=_guarded_socket,
-            ssl=tls_context(),
-        )
-        self._known: WeakSet[ResponseHandler] = WeakSet()
-
-    async def connect(
+    async def _create_connection(
         self,
         req: aiohttp.ClientRequest,
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's own signature
-    ) -> aiohttp.connector.Connection:
-        _reused.set(False)
-        connection = await super().connect(req, traces, timeout)
-        protocol = connection.protocol
-        if protocol is not None:
-            _reused.set(protocol in self._known)
-            self._known.add(protocol)
-        return connection
+    ) -> ResponseHandler:
+        _fresh.set(True)
+        return await super()._create_connection(req, traces, timeout)
 
 
 class AiohttpLane:
@@ -110,7 +95,13 @@ class AiohttpLane:
         self._query = {str(k): str(v) for k, v in (settings.completions_params.get("extra_query") or {}).items()}
         self._urls: dict[str, URL] = {}
         self._session = aiohttp.ClientSession(
-            connector=_Connector(keepalive=settings.keepalive),
+            connector=_Connector(
+                limit=0,
+                keepalive_timeout=settings.keepalive,
+                ttl_dns_cache=10,
+                socket_factory=_guarded_socket,
+                ssl=tls_context(),
+            ),
             headers=static_headers(settings),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=settings.connect_timeout),
@@ -123,6 +114,7 @@ class AiohttpLane:
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> RawResponse:
         """Post and read the whole reply."""
         begun = False
+        _fresh.set(False)
         try:
             async with self._session.post(
                 self._urls.get(url) or self._prepare(url),
@@ -161,5 +153,5 @@ def _fault(error: BaseException, *, begun: bool) -> TransportFault:
     if isinstance(getattr(error, "os_error", error), _ForbiddenError):
         return TransportFault(FaultKind.FORBIDDEN, str(error))
     kind = next(kind for known, kind in FAULTS if isinstance(error, known))
-    stale = kind is FaultKind.DISCONNECTED and not begun and _reused.get()
+    stale = kind is FaultKind.DISCONNECTED and not begun and not _fresh.get()
     return TransportFault(kind, told(kind, error), stale=stale)

@@ -48,7 +48,7 @@ def _name(value: object) -> str | None:
 
 def _text(content: object) -> str | None:
     """Text, or the joined text of a list of parts. An empty string stays one: it says that there was an answer."""
-    if isinstance(content, str):
+    if content is None or isinstance(content, str):
         return content
     if isinstance(content, list):
         parts = [_part(part) for part in content]
@@ -74,32 +74,31 @@ def parse_usage(data: object) -> Usage | None:
     usage = Usage(
         prompt_tokens=_count(data.get("prompt_tokens")),
         completion_tokens=_count(data.get("completion_tokens")),
-        cached_tokens=_first(
-            _detail(data, "prompt_tokens_details", "cached_tokens"),
-            _count(data.get("prompt_cache_hit_tokens")),  # DeepSeek
-            _count(data.get("cached_tokens")),
-        ),
-        reasoning_tokens=_first(
-            _detail(data, "completion_tokens_details", "reasoning_tokens"), _count(data.get("reasoning_tokens"))
-        ),
+        cached_tokens=_detail(data, "prompt_tokens_details", "cached_tokens", "prompt_cache_hit_tokens"),
+        reasoning_tokens=_detail(data, "completion_tokens_details", "reasoning_tokens"),
     )
-    return None if usage == Usage() else usage
+    return None if usage == _NOTHING else usage
 
 
-def _detail(data: dict[str, Any], block: str, name: str) -> int | None:
+def _detail(data: dict[str, Any], block: str, name: str, other_name: str = "") -> int | None:
+    """Return a count from the block of details; else from beside it, where DeepSeek has another name for it."""
     details = data.get(block)
-    return _count(details.get(name)) if isinstance(details, dict) else None
+    count = _count(details.get(name)) if isinstance(details, dict) else None
+    if count is None and other_name:
+        count = _count(data.get(other_name))
+    return _count(data.get(name)) if count is None else count
 
 
-def _first(*counts: int | None) -> int | None:
-    return next((count for count in counts if count is not None), None)
-
-
+_NOTHING = Usage()
 _MOST = 2**53
 """No count of tokens; what is larger is garbage and must not overflow an integer column."""
 
 
 def _count(value: object) -> int | None:
+    if value is None:
+        return None
+    if type(value) is int:  # what servers should send; all else is looked at more closely
+        return value if 0 <= value < _MOST else None
     if isinstance(value, str):
         try:
             value = float(value)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import time
 
 import uvloop
 
+from modelcall.garbage import collect_less
 from modelcall.llm.client import ChatClient
 from modelcall.llm.exchange import ChatRequest
 from modelcall.llm.settings import Adaptive, ClientSettings
@@ -64,7 +64,7 @@ async def main() -> None:
     try:
         text = ("def add(a, b):\n    return a + b\n" * 200)[: arguments.text]
         await ask(client, permits, requests=1000, text=text)
-        gc.collect()
+        collect_less()
         cpu, clock = time.process_time(), time.perf_counter()
         await ask(client, permits, requests=arguments.requests, text=text)
         cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
