@@ -96,6 +96,7 @@ class Watch:
         self._task = loaded.task.task_name
         self._folder = folder
         self._started = started
+        self._prices = loaded.model.prices if loaded.model else None
         self._sizes: dict[str, int] = {}
         self._gauge = _Gauge()
         self._summary: Summary | None = None
@@ -142,6 +143,7 @@ class Watch:
             started=self._started,
             ended=datetime.now().astimezone(),
             exit_code=summary.exit_code,
+            prices=self._prices,
             reason=summary.error.message if summary.error else None,
         )
         path = final_stats_path(self._folder, task=self._task, job_index=self._job_index(summary))

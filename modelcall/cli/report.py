@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from modelcall.cli.failing import FAILED_ROWS, OK, SAME_COMMAND, STOPPED
 from modelcall.cli.output import shown, table
 from modelcall.fs.local import LocalFileSystem
-from modelcall.observe.cost import cost
+from modelcall.observe.cost import cost, cost_fields
 from modelcall.state.shard import output_at
 
 if TYPE_CHECKING:
@@ -72,13 +72,6 @@ class Report:
     prices: Prices | None = None
     """Of the model file."""
 
-    def cost(self) -> float | None:
-        """What this start's tokens cost; None: the model file has no prices."""
-        prices = self.prices
-        if prices is None:
-            return None
-        return cost(self.snapshot, prompt=prices.prompt, completion=prices.completion, cached=prices.cached)
-
     def failed_lists(self) -> list[str]:
         """Folders that list the failed rows, with reason and raw answer."""
         fs = LocalFileSystem()
@@ -117,8 +110,7 @@ class Report:
                 "cached": self.snapshot.cached_tokens,
                 "reasoning": self.snapshot.reasoning_tokens,
             },
-            "cost": self.cost(),
-            "currency": self.prices.currency if self.prices else None,
+            **cost_fields(self.snapshot, self.prices),
             "log": self.log,
             "waiting_files": list(summary.waiting),
             "passed_over_files": list(summary.passed_over),
@@ -154,9 +146,9 @@ class Report:
             seconds = timedelta(seconds=round(now.elapsed, 1))
             rate = now.rows_done / max(now.elapsed, 1e-9)
             yield "this start", f"{now.rows_done:,} rows in {str(seconds)[:9]}, {rate:,.1f} rows/s"
-        if self.prices is not None:
+        if (spent := cost(now, self.prices)) is not None:
             tokens = f"{now.prompt_tokens:,} prompt and {now.completion_tokens:,} completion tokens in this start"
-            yield "cost", f"{self.cost():,.4f} {shown(self.prices.currency)} for {tokens}"
+            yield "cost", f"{spent.amount:,.4f} {shown(spent.currency)} for {tokens}"
         yield "output", ", ".join(map(shown, summary.outputs))
         yield "failed rows", ", ".join(map(shown, self.failed_lists()))
         yield "waiting", _named(summary.waiting, "came after the listing; the next run takes them")

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from modelcall.log import file_stem, job_suffix
+from modelcall.observe.cost import cost_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
+    from modelcall.config.model import Prices
     from modelcall.observe.latency import Latency
     from modelcall.observe.snapshot import Snapshot
 
@@ -30,6 +32,8 @@ class RunFacts:
     started: datetime
     ended: datetime
     exit_code: int
+    prices: Prices | None = None
+    """Of the model file; None: what the tokens cost is unknown."""
     reason: str | None = None
     """Why the run stopped before its end; None: it did not."""
 
@@ -63,6 +67,7 @@ def final_stats(facts: RunFacts, snapshot: Snapshot) -> dict[str, Any]:
             "cached": snapshot.cached_tokens,
             "reasoning": snapshot.reasoning_tokens,
         },
+        **cost_fields(snapshot, facts.prices),
         "attempts": snapshot.attempts,
         "latency_seconds": _latency(snapshot.latency),
         "retries": _sorted(snapshot.retries),

@@ -1,7 +1,12 @@
-"""Stops a run whose prompt is broken: more than half of its first rows fail on the form of their answers."""
+"""Stops a run that is hopeless: more than half of its first rows fail for what is the same for all rows.
+
+That is the prompt, if their answers have not the requested form; the parameters, if the endpoint refuses the requests
+as wrong ones.
+"""
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from modelcall.errors import FatalError
@@ -9,32 +14,37 @@ from modelcall.llm.structured.excerpt import excerpt
 from modelcall.types import ErrorType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from modelcall.types import Outcome
 
 FIRST_ROWS = 200
 """Rows of an invocation that are looked at; more than half of them must fail."""
 _SHOWN = 3
 _FORMAT_FAILURES = frozenset({ErrorType.INVALID_OUTPUT, ErrorType.CUT})
+_HINT = "Correct {what}, then start again with --fresh: what changes them is a new run."
 
 
-class FormatWatch:
-    """Counts format failures among the first rows; with the 101st the verdict is certain.
+class HopelessWatch:
+    """Counts such failures among the first rows; with the 101st the verdict is certain.
 
     The verdict is raised to the rows that have not begun: those in flight still end with their outcomes, recorded.
     """
 
     def __init__(self) -> None:
         self._begun = 0
-        self._failed = 0
         self._answers: list[str] = []
+        self._malformed = 0
+        self._refusals: dict[str, None] = {}
+        self._rejected = 0
 
     def begin(self) -> bool:
         """Count a row in; whether it is one of the first.
 
         Raises:
-            FatalError: The prompt is broken; three answers are shown.
+            FatalError: Going on is pointless; three of the answers are shown.
         """
-        if self._failed * 2 > FIRST_ROWS:
+        if (self._malformed + self._rejected) * 2 > FIRST_ROWS:
             raise self._verdict()
         self._begun += 1
         return self._begun <= FIRST_ROWS
@@ -42,14 +52,25 @@ class FormatWatch:
     def end(self, outcome: Outcome) -> None:
         """Note what became of one of the first rows."""
         if outcome.error_type in _FORMAT_FAILURES:
-            self._failed += 1
-            if len(self._answers) < _SHOWN:
-                self._answers.append(f"[{outcome.fail_reason}] {excerpt(outcome.raw or '')}")
+            self._malformed += 1
+            self._answers.append(f"[{outcome.fail_reason}] {excerpt(outcome.raw or '')}")
+        elif outcome.error_type is ErrorType.REJECTED:
+            self._rejected += 1
+            self._refusals[excerpt(outcome.fail_reason or "")] = None
 
     def _verdict(self) -> FatalError:
-        shown = "\n".join(f"  {number}. {answer}" for number, answer in enumerate(self._answers, 1))
+        if self._malformed >= self._rejected:
+            return FatalError(
+                f"{self._malformed} of the first {FIRST_ROWS} rows got no answer of the requested form: the prompt (or"
+                f" the model) is at fault, not the rows. Three of the answers:\n{_listed(self._answers)}",
+                hint=_HINT.format(what="the prompt or the model"),
+            )
         return FatalError(
-            f"{self._failed} of the first {FIRST_ROWS} rows got no answer of the requested form: the prompt (or the"
-            f" model) is at fault, not the rows. Three of the answers:\n{shown}",
-            hint="Correct the prompt or the model, then start again with --fresh: what changes them is a new run.",
+            f"{self._rejected} of the first {FIRST_ROWS} rows were refused as wrong requests: the parameters (or the"
+            f" model) are at fault, not the rows. The endpoint said:\n{_listed(self._refusals)}",
+            hint=_HINT.format(what="completions_params or the model"),
         )
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return "\n".join(f"  {number}. {text}" for number, text in enumerate(islice(texts, _SHOWN), 1))

@@ -14,7 +14,7 @@ from modelcall.llm.exchange import ChatRequest, Completion
 from modelcall.llm.structured.check import AnswerCheck, TextCheck
 from modelcall.llm.structured.mode import response_format, schema_of
 from modelcall.permits import Permits
-from modelcall.scorers.hopeless import FormatWatch
+from modelcall.scorers.hopeless import HopelessWatch
 from modelcall.scorers.prompt import RowPrompt
 from modelcall.types import Outcome
 
@@ -130,7 +130,7 @@ class JudgeScorer:
         self._requires_json = spec.prompt.output_config.require_json
         self._schema = spec.schema()
         self._response_format: Mapping[str, Any] | None = None
-        self._watch = FormatWatch()
+        self._watch = HopelessWatch()
 
     async def open(self) -> None:
         """Open the client."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from modelcall.config.model import Prices
 from modelcall.observe import RunFacts, Snapshot, final_stats, final_stats_path, write_final_stats
 from modelcall.observe.latency import Latency
 
@@ -61,6 +63,7 @@ def test_the_statistics_say_what_happened(tmp_path: Path) -> None:
     assert stats["success_rate"] == 0.95
     assert stats["rows_per_minute"] == 100.0
     assert stats["tokens"] == {"prompt": 1000, "completion": 200, "cached": 0, "reasoning": 0}
+    assert (stats["cost"], stats["currency"]) == (None, None)
     assert list(stats["retries"].items()) == [("http 503", 20), ("not_json", 7), ("connect", 3)]
     assert stats["failures"] == {"cut": 10}
     assert stats["latency_seconds"]["p50"] == pytest.approx(1.0, rel=0.03)
@@ -71,6 +74,12 @@ def test_the_statistics_say_what_happened(tmp_path: Path) -> None:
         "history": {"columns": ["seconds", "limit", "in_flight"], "points": [[0.0, 8, 8], [60.0, 32, 31]]},
     }
     assert (stats["exit_code"], stats["reason"]) == (3, None)
+
+
+def test_tokens_have_a_price_where_the_model_file_gives_one() -> None:
+    facts = replace(FACTS, prices=Prices(prompt=2.0, completion=10.0, currency="CNY"))
+    stats = final_stats(facts, snapshot())
+    assert (stats["cost"], stats["currency"]) == (0.004, "CNY")
 
 
 def test_a_start_without_a_row_has_no_rates() -> None:

@@ -15,7 +15,7 @@ from modelcall.errors import FatalError
 from modelcall.llm.exchange import ChatRequest, Check, Completion, Failure, FormatFault, Reply
 from modelcall.llm.settings import ClientSettings
 from modelcall.permits import Permits
-from modelcall.scorers.hopeless import FormatWatch
+from modelcall.scorers.hopeless import HopelessWatch
 from modelcall.scorers.llm import JudgeScorer, JudgeSpec, build
 from modelcall.types import INT, STRING_LIST, ErrorType, Outcome, RowRef, Usage
 
@@ -290,7 +290,7 @@ async def test_a_broken_prompt_stops_the_run_when_it_is_certain() -> None:
 
 @pytest.mark.parametrize("kind", [ErrorType.INVALID_OUTPUT, ErrorType.CUT])
 def test_format_failures_are_counted_among_the_first_rows_only(kind: ErrorType) -> None:
-    watch = FormatWatch()
+    watch = HopelessWatch()
     for _ in range(100):
         watch.begin()
         watch.end(Outcome(values={}))
@@ -301,8 +301,29 @@ def test_format_failures_are_counted_among_the_first_rows_only(kind: ErrorType) 
         assert not watch.begin()
 
 
+def test_a_request_that_the_endpoint_refuses_for_every_row_stops_the_run() -> None:
+    watch = HopelessWatch()
+    for number in range(101):
+        watch.begin()
+        reason = "api answered 400: Unsupported parameter: 'max_tokens'" if number else "api answered 422: no"
+        watch.end(Outcome(error_type=ErrorType.REJECTED, fail_reason=reason))
+    with pytest.raises(FatalError, match="101 of the first 200 rows were refused as wrong requests") as caught:
+        watch.begin()
+    assert caught.value.message.count("Unsupported parameter: 'max_tokens'") == 1
+    assert "completions_params" in (caught.value.hint or "")
+
+
+def test_failures_of_both_kinds_add_up() -> None:
+    watch = HopelessWatch()
+    for number in range(101):
+        watch.begin()
+        watch.end(Outcome(error_type=ErrorType.REJECTED if number % 3 else ErrorType.CUT, fail_reason=f"no {number}"))
+    with pytest.raises(FatalError, match="67 of the first 200 rows were refused"):
+        watch.begin()
+
+
 def test_rows_in_flight_end_before_the_verdict_and_other_failures_do_not_count() -> None:
-    watch = FormatWatch()
+    watch = HopelessWatch()
     for _ in range(200):
         watch.begin()
     for _ in range(150):
