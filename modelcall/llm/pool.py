@@ -73,12 +73,18 @@ class Pool:
         return "; ".join(dict.fromkeys(endpoint.limit_reason for endpoint in self.endpoints))
 
     def pick(self, avoid: Collection[Endpoint] = ()) -> Endpoint | None:
-        """Return the least busy endpoint that may be asked, one of ``avoid`` only if there is no other."""
+        """Return the least busy endpoint that may be asked; None if the request should wait for one.
+
+        One of ``avoid`` is returned only if no other is well: one that is merely busy will have room soon.
+        """
         if len(self.endpoints) == 1:
             only = self.endpoints[0]
             return only if only.outstanding < only.allowed else None
         free = [endpoint for endpoint in self.endpoints if endpoint.outstanding < endpoint.allowed]
-        return min((e for e in free if e not in avoid), key=_load, default=min(free, key=_load, default=None))
+        others = [endpoint for endpoint in free if endpoint not in avoid]
+        if not others and self.has_other(avoid):
+            return None
+        return min(others or free, key=_load, default=None)
 
     def has_other(self, tried: Collection[Endpoint]) -> bool:
         """Whether an endpoint not in ``tried`` is well."""

@@ -11,8 +11,10 @@ import pytest
 from modelcall.errors import ConfigError
 from modelcall.llm.exchange import Completion
 from modelcall.llm.hosts import HostsFile, parse_hosts
+from modelcall.llm.pool import Pool
 from modelcall.llm.settings import Retries
 from modelcall.llm.transport import FaultKind, RawResponse, TransportFault
+from modelcall.permits import Permits
 from tests.llm.kit import Bench, error, raw, run_jumping, with_settings
 
 if TYPE_CHECKING:
@@ -81,6 +83,21 @@ def test_dead_servers_cost_no_row_and_few_requests(retries: int) -> None:
 
     run_jumping(work())
     assert sum(cluster.asked[url] for url in URLS[:3]) < 100
+
+
+def test_a_request_waits_for_a_busy_endpoint_rather_than_go_back_to_one_that_refused_it() -> None:
+    pool = Pool(with_settings(base_urls=URLS[:2]), permits=Permits(16), hook=lambda *_: None)
+    pool.tick(1.0)
+    one, two = pool.endpoints
+    while two.outstanding < two.allowed:
+        ticket = two.begin(1.0)
+    assert pool.pick({one}) is None
+    assert pool.pick() is one
+    pool.abandoned(ticket)
+    assert pool.pick({one}) is two
+    two.ban(1.0)
+    pool.refresh(1.0)
+    assert pool.pick({one}) is one
 
 
 def test_a_server_that_comes_back_is_asked_again() -> None:
