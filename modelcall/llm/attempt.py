@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from modelcall.llm.classify import NO_CHOICES, NO_JSON, TRANSPORT, classify_error, classify_reply
+from modelcall.llm.deadlines import Deadlines
 from modelcall.llm.hints import wait_hint
 from modelcall.llm.replies import ShapeError, parse_reply
 from modelcall.llm.server_error import MAX_MESSAGE, ServerError, error_in, error_of
@@ -48,6 +48,7 @@ class Attempts:
 
     def __init__(self, settings: ClientSettings, *, transport: Transport, wall: Callable[[], float]) -> None:
         self._timeout = settings.timeout
+        self._deadlines = Deadlines(settings.timeout)
         self._secrets = settings.secrets
         self._transport = transport
         self._wall = wall
@@ -55,7 +56,7 @@ class Attempts:
     async def make(self, endpoint: Endpoint, body: bytes, attempt_id: str) -> Answer:
         """Send one request and judge what comes. The deadline is total and starts now."""
         try:
-            async with asyncio.timeout(self._timeout):
+            with self._deadlines.begin():
                 raw = await self._transport.send(endpoint.url, {"x-request-id": attempt_id}, body)
         except TimeoutError:
             fault = TransportFault(FaultKind.TIMEOUT, f"no whole reply within {self._timeout:g} s")
