@@ -16,7 +16,7 @@ from modelcall.llm.outage import Outage, spoken
 from modelcall.llm.payload import Payload, TextError
 from modelcall.llm.pool import Pool
 from modelcall.llm.probe import Prober
-from modelcall.llm.retry import Policy, Progress
+from modelcall.llm.retry import Pending, Policy, Progress
 from modelcall.llm.settle import accepts_schema
 from modelcall.llm.transport import open_lane
 from modelcall.llm.verdicts import Kind
@@ -145,7 +145,6 @@ class ChatClient:
         endpoint, guess = await self._dispatcher.enter(permit, progress.failed_at | progress.refused_by, len(body))
         if self._is_over(progress):
             return progress.exhausted()
-        progress.pending = None
         result = await self._dispatcher.attempt(endpoint, body, progress, guess)
         fault, reply = result.answer.fault, result.answer.reply
         if fault is not None:
@@ -154,14 +153,15 @@ class ChatClient:
         return self._judge(progress, check, reply)
 
     def _is_over(self, progress: Progress) -> bool:
-        """Charge a pending failure if a request succeeded meanwhile; return whether that was one too many."""
-        if progress.pending is None or not self._outage.is_charged(progress.pending[1]):
+        """Charge pending failures if a request succeeded meanwhile; return whether they were too many."""
+        known = [failure for failure in progress.pending if self._outage.is_charged(failure.ended)]
+        if not known:
             return False
-        (started, _), progress.pending = progress.pending, None
-        if not progress.is_forgiven and self._outage.is_forgivable(started):
+        progress.pending = [failure for failure in progress.pending if failure not in known]
+        if not progress.is_forgiven and any(self._outage.is_forgivable(failure.started) for failure in known):
             progress.is_forgiven = True
             return False
-        return self._policy.is_over(Kind.NETWORK, progress.charge(Kind.NETWORK))
+        return self._policy.is_over(Kind.NETWORK, progress.charge(Kind.NETWORK, len(known)))
 
     def _judge(self, progress: Progress, check: Check, reply: Reply) -> Completion | Failure | None:
         for endpoint in progress.refused_by:
@@ -204,7 +204,7 @@ class ChatClient:
                 self._tell_retry(progress, fault, ticket.endpoint, 0.0)
                 return
         if not ticket.probing:
-            progress.pending = (ticket.started, self._now())
+            progress.pending.append(Pending(ticket.started, self._now()))
         await self._wait(progress, fault, ticket.endpoint, permit)
 
     async def _wait(self, progress: Progress, fault: Fault, endpoint: Endpoint, permit: Permit) -> None:

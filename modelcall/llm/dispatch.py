@@ -163,7 +163,7 @@ class Dispatcher:
             self._fatal.succeeded()
         if fault is None or kind in _ANSWERED:
             self._pool.succeeded(ticket, now)
-            self._outage.succeeded(now)
+            self._outage.succeeded(now, ticket.started)
         elif fault.stale:
             self._pool.abandoned(ticket)
         else:

@@ -1,7 +1,10 @@
 """An outage belongs to the endpoint, not to the rows.
 
-A failure of the kind that endpoints show while they are down is charged to a row only if some request succeeded between
-it and the row's next attempt; and not even then, once a row, if that success ended a spell in which everything failed.
+A failure of the kind that endpoints show while they are down is charged to a row only if some request succeeds before
+the row's next attempt or a later one; and not even then, once a row, if that success ended a spell in which everything
+failed. Only requests begun after the first failures count as successes here: a server that shuts down takes nothing new
+but answers for minutes what it has taken before.
+
 From :data:`PATIENCE` seconds without a success asking pauses, but for probes, and resumes with the first success. After
 the grace the run stops.
 """
@@ -50,31 +53,40 @@ class Outage:
         self._last_success: float | None = None
         self._failing_since: float | None = None
         self._failures = 0
+        self._spell_began = float("-inf")
+        self._proved = float("-inf")
         self._recovered = float("-inf")
         self.active = False
 
-    def succeeded(self, now: float) -> None:
-        """An endpoint answered."""
+    def succeeded(self, now: float, started: float) -> None:
+        """An attempt that began at ``started`` was answered."""
         self._last_success = now
-        if self._failing_since is None:
-            return
-        since, self._failing_since = self._failing_since, None
+        if started > self._spell_began or not self._failures:
+            self._proves_well(now)
+        elif not self.active:
+            self._failing_since = None
+
+    def _proves_well(self, now: float) -> None:
+        self._proved = now
         if self.active or self._failures >= SPELL:
             self._recovered = now
         self._failures = 0
-        if self.active:
+        since, self._failing_since = self._failing_since, None
+        if self.active and since is not None:
             self.active = False
             self._listener.outage_ended(now - since)
 
     def failed(self, started: float) -> None:
         """An attempt that began at ``started`` failed as attempts do when the endpoint is down."""
+        if self._failures < SPELL:
+            self._spell_began = max(started, self._spell_began) if self._failures else started
         self._failures += 1
         if self._failing_since is None:
             self._failing_since = max(started, self._last_success or started)
 
     def is_charged(self, ended: float) -> bool:
         """Whether an attempt that failed at ``ended`` counts against its row, as far as is known by now."""
-        return self._last_success is not None and self._last_success > ended
+        return self._proved > ended
 
     def is_forgivable(self, started: float) -> bool:
         """Whether a failed attempt that began at ``started`` did so before the end of the last such spell."""

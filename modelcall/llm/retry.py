@@ -71,6 +71,14 @@ def _state(rule: AsyncRetrying, number: int) -> RetryCallState:
     return state
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A failed attempt of which it is not known yet whose fault it was."""
+
+    started: float
+    ended: float
+
+
 @dataclass(slots=True)
 class Progress:
     """What a request has behind it."""
@@ -90,8 +98,8 @@ class Progress:
     without_grammar: bool = False
     fault: Fault | None = None
     """What the last attempt failed for."""
-    pending: tuple[float, float] | None = None
-    """A network failure not yet charged: when its attempt began and when it ended."""
+    pending: list[Pending] = field(default_factory=list)
+    """Network failures that are not charged yet."""
     is_forgiven: bool = False
     """A failure was not charged because everything failed at that time; that is granted once."""
     stale: int = 0
@@ -117,9 +125,9 @@ class Progress:
             self.reply = answer.reply
             self.usage = add_usage(self.usage, answer.reply.usage)
 
-    def charge(self, kind: Kind) -> int:
-        """Count a failure against the request; return how many there are of this kind."""
-        self.charged[kind] = self.charged.get(kind, 0) + 1
+    def charge(self, kind: Kind, failures: int = 1) -> int:
+        """Count failures against the request; return how many there are of this kind."""
+        self.charged[kind] = self.charged.get(kind, 0) + failures
         return self.charged[kind]
 
     def count(self, kind: Kind) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -81,6 +82,26 @@ def test_a_ten_minute_redeploy_costs_ten_minutes_and_no_row(fault: Any) -> None:
     assert min(gaps) > 5
 
 
+@pytest.mark.parametrize("latency", [2.0, 20.0, 60.0])
+def test_a_server_that_takes_nothing_new_but_finishes_what_it_has_costs_no_row(latency: float) -> None:
+    """As servers shut down: answers of old requests keep coming while every new connection is refused."""
+    rng = random.Random(1)
+    end_of_work = 20 * latency
+
+    async def server(_: str, __: Any, ___: Any) -> RawResponse:
+        if end_of_work / 2 < asyncio.get_running_loop().time() < end_of_work / 2 + 300:
+            raise TransportFault(FaultKind.CONNECT, "refused")
+        await asyncio.sleep(latency * rng.lognormvariate(0, 0.5))
+        return raw()
+
+    async def work() -> None:
+        async with Bench(server, with_settings(timeout=1e4, retries=Retries(network=0)), ceiling=128) as bench:
+            ends = await bench.ask_all(128 * 20)
+            assert [end for end in ends if isinstance(end, Failure)] == []
+
+    run_jumping(work())
+
+
 def test_from_the_start_servers_may_load() -> None:
     server = Server(lambda now, _: now < 300)
 
@@ -127,6 +148,25 @@ def test_a_failure_is_charged_if_others_succeed_meanwhile() -> None:
     ends = run_jumping(work())
     assert [end.error_type for end in ends if isinstance(end, Failure)] == [ErrorType.RETRIES_EXHAUSTED]
     assert ends[7].attempts == 4
+
+
+@pytest.mark.parametrize(("latency", "most"), [(1.0, 6), (60.0, 14)])
+def test_a_poisonous_row_ends_at_slow_servers_too(latency: float, most: int) -> None:
+    """Requests that prove the server well end long after the row's next attempts: they are charged then."""
+
+    async def server(_: str, headers: Mapping[str, str], __: Any) -> RawResponse:
+        if headers["x-request-id"].startswith(stem("r7")):
+            raise FAULTS["disconnected"]
+        await asyncio.sleep(latency)
+        return raw()
+
+    async def work() -> list[Any]:
+        async with Bench(server, ceiling=32) as bench:
+            return await bench.ask_all(1000)
+
+    ends = run_jumping(work())
+    assert [end.error_type for end in ends if isinstance(end, Failure)] == [ErrorType.RETRIES_EXHAUSTED]
+    assert 4 <= ends[7].attempts <= most
 
 
 def test_a_poisonous_last_row_ends_too() -> None:
