@@ -50,7 +50,7 @@ class Endpoint:
         self.succeeded = False
         self.misses = 0
         self.strikes = 0
-        self._rests = 0
+        self._next_rest = FIRST_REST
         self._cool_until = 0.0
         self._sick_until: float | None = None
         self._ramp_from = 0.0
@@ -79,8 +79,8 @@ class Endpoint:
         """Leave it alone for a while, after failures; return the seconds if it was well until now."""
         if ticket.started < self._failed_before:
             return None
-        seconds = min(FIRST_REST * 2**self._rests, LONGEST_REST)
-        self._rests += 1
+        seconds = self._next_rest
+        self._next_rest = min(2 * seconds, LONGEST_REST)
         was_sick = self.is_sick
         self._lie_down(now, seconds)
         return None if was_sick else seconds
@@ -97,7 +97,8 @@ class Endpoint:
         """It answered; return whether it had been given up."""
         self.latency += (latency - self.latency) * (0.1 if self.succeeded else 1.0)
         self.succeeded = True
-        self.misses = self.strikes = self._rests = 0
+        self.misses = self.strikes = 0
+        self._next_rest = FIRST_REST
         was_sick = self._sick_until is not None
         if was_sick:
             self._sick_until, self._ramp_from = None, now
