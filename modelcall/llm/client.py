@@ -142,7 +142,7 @@ class ChatClient:
             return progress.fail(ErrorType.BAD_ROW, str(error))
         if self._is_over(progress):
             return progress.exhausted()
-        endpoint, guess = await self._dispatcher.enter(permit, progress.failed_at | progress.refused_by, len(body))
+        endpoint, guess = await self._dispatcher.enter(permit, progress, len(body))
         if self._is_over(progress):
             return progress.exhausted()
         result = await self._dispatcher.attempt(endpoint, body, progress, guess)

@@ -11,7 +11,7 @@ from modelcall.llm.pacing import RequestPace, TokenPace
 from modelcall.llm.verdicts import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from modelcall.llm.attempt import Answer, Attempts
@@ -71,8 +71,8 @@ class Dispatcher:
         self._tokens = TokenPace(tpm) if tpm else None
         self.last_fault = ""
 
-    async def enter(self, permit: Permit, avoid: Collection[Endpoint], size: int) -> tuple[Endpoint, float]:
-        """Wait until an attempt of ``size`` bytes may begin; return its endpoint, and the tokens guessed for it.
+    async def enter(self, permit: Permit, progress: Progress, size: int) -> tuple[Endpoint, float]:
+        """Wait until the next attempt, of ``size`` bytes, may begin; return its endpoint and the tokens guessed for it.
 
         Raises:
             FatalError: The client halted.
@@ -81,7 +81,7 @@ class Dispatcher:
         while True:
             await permit.acquire()
             self._naps.check()
-            endpoint = self._pool.pick(avoid)
+            endpoint = self._pool.pick(progress.failed_at, progress.refused_by)
             if endpoint is not None and guess is not None:
                 return endpoint, guess
             if endpoint is not None:

@@ -72,19 +72,23 @@ class Pool:
         """Why the limit is what it is now."""
         return "; ".join(dict.fromkeys(endpoint.limit_reason for endpoint in self.endpoints))
 
-    def pick(self, avoid: Collection[Endpoint] = ()) -> Endpoint | None:
+    def pick(self, failed_at: Collection[Endpoint] = (), refused_by: Collection[Endpoint] = ()) -> Endpoint | None:
         """Return the least busy endpoint that may be asked; None if the request should wait for one.
 
-        One of ``avoid`` is returned only if no other is well: one that is merely busy will have room soon.
+        One of ``failed_at`` is returned only if no other will have room soon, one of ``refused_by`` only if no other is
+        well: it would refuse again.
         """
         if len(self.endpoints) == 1:
             only = self.endpoints[0]
             return only if only.outstanding < only.allowed else None
-        free = [endpoint for endpoint in self.endpoints if endpoint.outstanding < endpoint.allowed]
-        others = [endpoint for endpoint in free if endpoint not in avoid]
-        if not others and self.has_other(avoid):
-            return None
-        return min(others or free, key=_load, default=None)
+        if refused_by and self.has_other(refused_by):
+            known = [endpoint for endpoint in self.endpoints if endpoint not in refused_by]
+        else:
+            known = self.endpoints
+        others = [endpoint for endpoint in known if endpoint not in failed_at and endpoint not in refused_by]
+        if not any(endpoint.allowed for endpoint in others):
+            others = known
+        return min((one for one in others if one.outstanding < one.allowed), key=_load, default=None)
 
     def has_other(self, tried: Collection[Endpoint]) -> bool:
         """Whether an endpoint not in ``tried`` is well."""
@@ -109,6 +113,8 @@ class Pool:
             endpoint.limit.troubled(now)
             if fault.verdict.outage:
                 self._missed(ticket, fault, now)
+        elif ticket.probing and len(self.endpoints) > 1:
+            endpoint.ban(now)
         if fault.wait and kind in {Kind.RATE_LIMIT, Kind.NETWORK} and endpoint.cool(now, fault.wait):
             self._hook("cooldown", {"endpoint": endpoint.name, "seconds": fault.wait, "cause": fault.verdict.cause})
         self.refresh(now)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from modelcall.errors import ConfigError
+from modelcall.llm.endpoint import Endpoint
 from modelcall.llm.exchange import Completion
 from modelcall.llm.hosts import HostsFile, parse_hosts
+from modelcall.llm.limits import AdaptiveLimit
 from modelcall.llm.pool import Pool
-from modelcall.llm.settings import Retries
+from modelcall.llm.settings import Adaptive, Retries
 from modelcall.llm.transport import FaultKind, RawResponse, TransportFault
 from modelcall.permits import Permits
 from tests.llm.kit import Bench, error, raw, run_jumping, with_settings
@@ -85,19 +87,54 @@ def test_dead_servers_cost_no_row_and_few_requests(retries: int) -> None:
     assert sum(cluster.asked[url] for url in URLS[:3]) < 100
 
 
+def test_a_server_may_stay_dead_for_days() -> None:
+    endpoint = Endpoint(URLS[0], AdaptiveLimit(ceiling=8, adaptive=Adaptive()))
+    rests = [endpoint.rest(now, endpoint.begin(now)) for now in range(5000)]
+    assert rests == [1.0] + [None] * 4999
+    endpoint.refresh(5003.9)
+    assert endpoint.allowed == 0
+    endpoint.refresh(5004.0)
+    assert endpoint.allowed == 1
+
+
+def test_a_server_with_a_wrong_key_stays_left_out() -> None:
+    cluster = Cluster(dict.fromkeys(URLS[1:], 1.0))
+    cluster.answers[URLS[0]] = error(401)
+
+    async def work() -> float:
+        async with pool(cluster, ceiling=8) as bench:
+            ends = await bench.ask_all(2000)
+            assert all(isinstance(end, Completion) for end in ends)
+            assert len(bench.named("ejected")) == 1
+            return asyncio.get_running_loop().time()
+
+    assert run_jumping(work()) > 240
+    assert cluster.asked[URLS[0]] <= 8 + 5
+
+
+def test_a_failed_request_does_not_wait_for_a_server_that_asked_for_an_hour() -> None:
+    pool = Pool(with_settings(base_urls=URLS[:2]), permits=Permits(16), hook=lambda *_: None)
+    pool.tick(1.0)
+    one, two = pool.endpoints
+    two.cool(1.0, 3600.0)
+    pool.refresh(1.0)
+    assert pool.pick({one}) is one
+    assert pool.pick((), {one}) is None
+
+
 def test_a_request_waits_for_a_busy_endpoint_rather_than_go_back_to_one_that_refused_it() -> None:
     pool = Pool(with_settings(base_urls=URLS[:2]), permits=Permits(16), hook=lambda *_: None)
     pool.tick(1.0)
     one, two = pool.endpoints
     while two.outstanding < two.allowed:
         ticket = two.begin(1.0)
-    assert pool.pick({one}) is None
+    assert pool.pick({one}) is pool.pick((), {one}) is None
     assert pool.pick() is one
     pool.abandoned(ticket)
-    assert pool.pick({one}) is two
+    assert pool.pick({one}) is pool.pick((), {one}) is two
     two.ban(1.0)
     pool.refresh(1.0)
-    assert pool.pick({one}) is one
+    assert pool.pick({one}) is pool.pick((), {one}) is one
 
 
 def test_a_server_that_comes_back_is_asked_again() -> None:
