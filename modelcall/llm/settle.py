@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from modelcall.errors import FatalError
 from modelcall.llm.exchange import ChatRequest, Completion, FormatFault
 from modelcall.llm.structured.mode import response_format
 from modelcall.types import ErrorType
@@ -26,11 +27,23 @@ async def accepts_schema(ask: Ask, schema: Mapping[str, Any]) -> bool:
     Raises:
         FatalError: The endpoint can answer nothing at all.
     """
-    request = ChatRequest("structured", [{"role": "user", "content": QUESTION}], response_format("schema", schema))
-    answer = await ask(request, _is_json)
+    answer = await ask(_request(response_format("schema", schema)), _is_json)
     if isinstance(answer, Completion):
         return True
+    if answer.error_type is ErrorType.RETRIES_EXHAUSTED:
+        await _answer_without_grammar(ask)
     return answer.error_type is ErrorType.CUT
+
+
+async def _answer_without_grammar(ask: Ask) -> None:
+    """Make sure that it is the grammar at which the server fails: what is settled holds for the whole run."""
+    answer = await ask(_request(None), lambda _: {})
+    if not isinstance(answer, Completion) and answer.error_type is ErrorType.RETRIES_EXHAUSTED:
+        raise FatalError(answer.reason, hint="start again when the endpoint answers")
+
+
+def _request(form: Mapping[str, Any] | None) -> ChatRequest:
+    return ChatRequest("structured", [{"role": "user", "content": QUESTION}], form)
 
 
 def _is_json(reply: Reply) -> Mapping[str, Any] | FormatFault:

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from modelcall.errors import FatalError
 from modelcall.llm.structured.mode import response_format
 from tests.llm.kit import Bench, completion, error, raw, run_jumping, with_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from modelcall.llm.transport import RawResponse
 
 SCHEMA = {"type": "object", "properties": {"score": {"type": "integer"}}}
@@ -24,13 +27,13 @@ ANSWERS = {
 
 
 def settle(
-    answer: RawResponse, schema: Any = SCHEMA, known: str | None = None, **changes: Any
+    answer: RawResponse | Callable[[Any], RawResponse], schema: Any = SCHEMA, known: str | None = None, **changes: Any
 ) -> tuple[str, list[Any]]:
     asked: list[Any] = []
 
     async def server(_: str, __: Any, body: Any) -> RawResponse:
         asked.append(body)
-        return answer
+        return answer(body) if callable(answer) else answer
 
     async def work() -> str:
         async with Bench(server, with_settings(**changes)) as bench:
@@ -46,6 +49,17 @@ def test_one_question_tells(answer: RawResponse, mode: str) -> None:
     settled, [body] = settle(answer)
     assert settled == mode
     assert body["response_format"]["json_schema"]["schema"] == SCHEMA
+
+
+def test_a_server_that_fails_at_the_grammar_alone_does_without() -> None:
+    settled, asked = settle(lambda body: error(500) if "response_format" in body else raw())
+    assert (settled, len(asked)) == ("prompt", 4 + 1)
+
+
+@pytest.mark.parametrize("answer", [error(500), error(429, code="rate_limit_exceeded")])
+def test_a_server_that_fails_at_everything_settles_nothing(answer: RawResponse) -> None:
+    with pytest.raises(FatalError, match="gave up after 4 attempts"):
+        settle(answer)
 
 
 @pytest.mark.parametrize("schema", [SCHEMA, {**SCHEMA, "required": ["score"], "additionalProperties": False}])
