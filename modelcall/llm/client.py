@@ -173,7 +173,7 @@ class ChatClient:
         facts = {"request_id": progress.request.request_id, "cause": verdict.cause, "message": verdict.message}
         self._hook("format", {**facts, "raw": (reply.content or "")[:200], "retrying": not over})
         if over:
-            return progress.fail(ErrorType.CUT if verdict.cause == "cut" else ErrorType.INVALID_OUTPUT, verdict.message)
+            return progress.malformed(verdict)
         progress.adapt(verdict)
         return None
 
@@ -181,7 +181,7 @@ class ChatClient:
         progress.fault = fault
         kind, ticket = fault.verdict.kind, result.ticket
         if kind is Kind.PERMANENT:
-            return progress.fail(fault.verdict.error_type or ErrorType.REJECTED, fault.message)
+            return progress.rejected(fault)
         if kind is Kind.FATAL:
             return await self._refused(progress, fault, ticket.endpoint, permit)
         if fault.stale and progress.stale < MOST_STALE:

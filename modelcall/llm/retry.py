@@ -93,6 +93,8 @@ class Progress:
     failures: dict[Kind, int] = field(default_factory=dict)
     """All failures, charged or not."""
     format_faults: int = 0
+    broken: FormatFault | None = None
+    """The form that the last answer broke."""
     feedback: Sequence[Message] = ()
     more_tokens: bool = False
     without_grammar: bool = False
@@ -138,6 +140,7 @@ class Progress:
     def adapt(self, fault: FormatFault) -> None:
         """Let the next attempt differ as the check asks."""
         self.format_faults += 1
+        self.broken = fault
         self.feedback = fault.feedback
         self.more_tokens = self.more_tokens or fault.more_tokens
         self.without_grammar = fault.without_grammar
@@ -149,6 +152,19 @@ class Progress:
     def fail(self, error_type: ErrorType, reason: str) -> Failure:
         """End without an answer."""
         return Failure(error_type, reason, self.attempts, self.reply, self.usage, self.seconds)
+
+    def malformed(self, fault: FormatFault, more: str = "") -> Failure:
+        """End because the answers break the requested form."""
+        return self.fail(ErrorType.CUT if fault.cause == "cut" else ErrorType.INVALID_OUTPUT, fault.message + more)
+
+    def rejected(self, fault: Fault) -> Failure:
+        """End because the server will never take the request.
+
+        If it took it before and only our changes of it, feedback or more tokens, are too much, the broken answer it is.
+        """
+        if self.broken is not None and fault.verdict.error_type in {ErrorType.TOO_LONG, ErrorType.REJECTED}:
+            return self.malformed(self.broken, f"; then {fault.message}")
+        return self.fail(fault.verdict.error_type or ErrorType.REJECTED, fault.message)
 
     def exhausted(self) -> Failure:
         """End because the attempts of a kind are used up."""

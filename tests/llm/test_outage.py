@@ -156,7 +156,7 @@ def test_a_poisonous_row_ends_at_slow_servers_too(latency: float, most: int) -> 
 
     async def server(_: str, headers: Mapping[str, str], __: Any) -> RawResponse:
         if headers["x-request-id"].startswith(stem("r7")):
-            raise FAULTS["disconnected"]
+            raise TransportFault(FaultKind.DISCONNECTED, "reset")
         await asyncio.sleep(latency)
         return raw()
 

@@ -98,6 +98,20 @@ def test_what_will_never_succeed_is_asked_once(reply: RawResponse, error_type: E
     assert (end.error_type, end.attempts) == (error_type, 1)
 
 
+@pytest.mark.parametrize("refusal", [error(400, "x", code="context_length_exceeded"), error(400, "max_tokens")])
+@pytest.mark.parametrize(
+    ("first", "error_type"),
+    [(completion('{"sc', finish_reason="length"), ErrorType.CUT), (completion("no"), ErrorType.INVALID_OUTPUT)],
+)
+def test_what_only_our_changes_made_too_much_is_not_the_row_s_fault(
+    first: Any, error_type: ErrorType, refusal: RawResponse
+) -> None:
+    end, _ = ask(script(raw(first), refusal))
+    assert isinstance(end, Failure)
+    assert (end.error_type, end.attempts) == (error_type, 2)
+    assert end.reason.startswith("not JSON; then one:8000 answered 400: ")
+
+
 def test_waits_grow_and_are_jittered() -> None:
     seen: list[Any] = []
     ask(script(POISON, seen=seen), retries=Retries(network=6))
