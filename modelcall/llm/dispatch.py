@@ -36,6 +36,8 @@ class Result:
 
     answer: Answer
     ticket: Ticket
+    guess: float
+    """Tokens that were reserved for it."""
 
     @property
     def is_good(self) -> bool:
@@ -102,10 +104,13 @@ class Dispatcher:
             wait = max(wait, wait_for_tokens)
         return wait, guess
 
+    def _is_turn_free(self) -> bool:
+        return not any(pace.wait(self._clock()) for pace in (self._requests, self._tokens) if pace is not None)
+
     async def attempt(self, endpoint: Endpoint, body: bytes, progress: Progress, guess: float) -> Result:
         """Make the next attempt of a request, or two if it is hedged, and count them."""
         begun = self._clock()
-        first = self._one(endpoint, body, self._name(progress))
+        first = self._one(endpoint, body, self._name(progress), guess)
         if self._hedge_after is None:
             results = [await first]
         else:
@@ -118,7 +123,7 @@ class Dispatcher:
         took = self._clock() - begun
         for result in results:
             progress.add(result.answer)
-            self._settle(guess, len(body), result.answer)
+            self._settle(result.guess, len(body), result.answer)
         progress.seconds += took
         return results[-1]
 
@@ -127,21 +132,24 @@ class Dispatcher:
         return label(progress.request.request_id, progress.attempts)
 
     def _second(self, first: Endpoint, body: bytes, progress: Progress) -> Coroutine[Any, Any, Result] | None:
+        if not self._is_turn_free():
+            return None
         endpoint = self._pool.pick((first,))
         slot = None if endpoint is None or endpoint is first else self._permits.take_now()
         if endpoint is None or slot is None:
             return None
         name = self._name(progress)
+        _, guess = self._pace(len(body))
 
         async def run() -> Result:
             try:
-                return await self._one(endpoint, body, name)
+                return await self._one(endpoint, body, name, guess)
             finally:
                 slot.release()
 
         return run()
 
-    async def _one(self, endpoint: Endpoint, body: bytes, name: str) -> Result:
+    async def _one(self, endpoint: Endpoint, body: bytes, name: str, guess: float = 0.0) -> Result:
         ticket = endpoint.begin(self._clock())
         answer: Answer | None = None
         try:
@@ -150,7 +158,7 @@ class Dispatcher:
             if answer is None:
                 self._pool.abandoned(ticket)
         self._learn(answer, ticket)
-        return Result(answer, ticket)
+        return Result(answer, ticket, guess)
 
     async def probe(self, endpoint: Endpoint, body: bytes, name: str) -> None:
         """Make an attempt that belongs to no request, to find out whether an endpoint is there."""

@@ -17,11 +17,15 @@ class RequestPace:
         self._slack = (burst - 1) * self._gap
         self._next: float | None = None
 
+    def wait(self, now: float) -> float:
+        """Return the seconds until the next turn comes, without taking it."""
+        return 0.0 if self._next is None else max(0.0, self._next - self._slack - now)
+
     def reserve(self, now: float) -> float:
         """Take the next turn; return the seconds until it comes."""
-        due = now if self._next is None else max(now, self._next)
-        self._next = due + self._gap
-        return max(0.0, due - self._slack - now)
+        wait = self.wait(now)
+        self._next = (now if self._next is None else max(now, self._next)) + self._gap
+        return wait
 
 
 class TokenPace:
@@ -40,12 +44,15 @@ class TokenPace:
         self._per_byte = self._FIRST_GUESS
         self._clear_at: float | None = None
 
+    def wait(self, now: float) -> float:
+        """Return the seconds until the next turn comes, without taking it."""
+        return 0.0 if self._clear_at is None else max(0.0, self._clear_at - now)
+
     def reserve(self, now: float, size: int) -> tuple[float, float]:
         """Take a turn for a request of ``size`` bytes; return the seconds until it comes and the tokens guessed."""
-        guess = size * self._per_byte
-        due = now if self._clear_at is None else max(now, self._clear_at)
-        self._clear_at = due + guess / self._rate
-        return due - now, guess
+        guess, wait = size * self._per_byte, self.wait(now)
+        self._clear_at = now + wait + guess / self._rate
+        return wait, guess
 
     def settle(self, guess: float, size: int, tokens: int | None) -> None:
         """Correct a guess by what the server counted; None: it did not say."""

@@ -61,6 +61,25 @@ def test_a_client_keeps_to_requests_per_minute() -> None:
     assert at[-1] < 300 / 2 * 1.1
 
 
+def test_asking_twice_takes_turns_too() -> None:
+    at: list[float] = []
+
+    async def server(url: str, *_: Any) -> RawResponse:
+        at.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(5 if "one" in url else 0.1)
+        return raw()
+
+    async def work() -> None:
+        urls = ("http://one/v1", "http://two/v1")
+        async with Bench(server, with_settings(base_urls=urls, hedge_after=3.0, requests_per_minute=30.0)) as bench:
+            for row in range(60):
+                await bench.ask(f"r{row}")
+
+    run_jumping(work())
+    assert len(at) > 60
+    assert max(sum(begin <= moment < begin + 60 for moment in at) for begin in at) <= 30
+
+
 def test_a_client_keeps_to_tokens_per_minute() -> None:
     async def server(*_: Any) -> RawResponse:
         await asyncio.sleep(0.1)
