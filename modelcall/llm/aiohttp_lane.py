@@ -51,6 +51,7 @@ FAULTS: Final[tuple[tuple[type[BaseException], FaultKind], ...]] = (
     (aiohttp.ClientError, FaultKind.PROTOCOL),
     (aiohttp.http_exceptions.HttpProcessingError, FaultKind.PROTOCOL),
     (OSError, FaultKind.DISCONNECTED),
+    (UnicodeError, FaultKind.CONNECT),  # a name that cannot be one in DNS
 )
 """Exceptions of a request, most specific first."""
 
@@ -125,7 +126,7 @@ class AiohttpLane:
             ) as reply:
                 begun = True
                 return RawResponse(reply.status, reply.headers, await self._body(reply))
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise _fault(error, begun=begun) from error
 
     def _prepare(self, url: str) -> URL:

@@ -38,9 +38,10 @@ def parse_hosts(text: str) -> tuple[str, ...]:
 
 
 def is_url(text: str) -> bool:
-    """Whether a server can lie behind this text."""
+    """Whether a server can lie behind this text. With a user or password it would not get its own key."""
     try:
         parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        is_bare = "@" not in parts.netloc and (parts.port is None or parts.port > 0)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and is_bare
     except ValueError:
         return False

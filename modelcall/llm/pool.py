@@ -13,6 +13,7 @@ from modelcall.llm.endpoint import Endpoint
 from modelcall.llm.hosts import HostsFile, is_url
 from modelcall.llm.limits import AdaptiveLimit
 from modelcall.llm.verdicts import Kind
+from modelcall.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -53,7 +54,11 @@ class Pool:
 
     def _first_urls(self) -> tuple[str, ...]:
         given = self._settings.base_urls
-        mistakes = [Mistake(f"not an http(s) URL: {url!r}", path="base_url") for url in given if not is_url(url)]
+        mistakes = [
+            Mistake(f"not an http(s) URL of a host alone: {redact(url)!r}", path="base_url")
+            for url in given
+            if not is_url(url)
+        ]
         if mistakes:
             raise ConfigError("the endpoint cannot be asked", mistakes=mistakes)
         served = self._hosts.changed() if self._hosts is not None else None

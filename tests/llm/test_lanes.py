@@ -172,6 +172,15 @@ async def test_a_refused_connection_and_an_unknown_name_are_connect_faults(lane:
 
 
 @lanes
+@pytest.mark.parametrize("name", ["a..b", "x" * 70 + ".com"])
+async def test_a_name_that_none_can_have_is_a_connect_fault(lane: str, name: str) -> None:
+    answer = await attempt(lane, f"http://{name}:8000/v1")
+    assert answer.fault is not None
+    assert answer.fault.verdict.cause == "connect"
+    assert "cannot connect" in answer.fault.message
+
+
+@lanes
 async def test_headers_that_carry_a_key_do_not_stand_in_a_reason(lane: str) -> None:
     said = {"error": {"message": "wrong key canary-header-1 for canary-extra-2"}}
     async with serving(saying(http(said, status="401 Unauthorized"))) as server:

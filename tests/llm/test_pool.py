@@ -231,7 +231,7 @@ def test_all_urls_that_are_none_are_named() -> None:
 
 
 def test_hosts_are_urls_or_names() -> None:
-    text = "a:1\nhttp://:x/\n\n# no\n http://b/v1/ # yes\na:1\nhttps://c"
+    text = "a:1\nhttp://:x/\n\n# no\n http://b/v1/ # yes\na:1\nhttp://user:word@d:1\nhttps://c"
     assert parse_hosts(text) == ("http://a:1/v1", "http://b/v1", "https://c")
 
 
