@@ -76,7 +76,10 @@ class ClientSettings:
     def secrets(self) -> tuple[str, ...]:
         """Texts that must stand nowhere: the key, and headers, which often carry another."""
         extra = self.completions_params.get("extra_headers") or {}
-        headers = [str(value) for value in (*self.headers.values(), *extra.values())]
+        query = self.completions_params.get("extra_query") or {}
+        values = [str(value) for value in (*self.headers.values(), *extra.values(), *query.values())]
+        # Servers repeat a credential without its scheme: "Bearer", "Basic".
+        headers = dict.fromkeys(part for value in values for part in (value, value.partition(" ")[2]))
         key = [self.api_key.reveal()] if self.api_key is not None else []
         return (*key, *(value for value in headers if len(value) >= _SECRET))
 

@@ -182,12 +182,15 @@ async def test_a_name_that_none_can_have_is_a_connect_fault(lane: str, name: str
 
 @lanes
 async def test_headers_that_carry_a_key_do_not_stand_in_a_reason(lane: str) -> None:
-    said = {"error": {"message": "wrong key canary-header-1 for canary-extra-2"}}
+    said = {"error": {"message": "wrong key canary-header-1 for canary-extra-2, canary-token-3, canary-query-4"}}
     async with serving(saying(http(said, status="401 Unauthorized"))) as server:
-        extra = {"extra_headers": {"api-key": "canary-extra-2"}}
+        extra = {
+            "extra_headers": {"api-key": "canary-extra-2", "proxy-authorization": "Basic canary-token-3"},
+            "extra_query": {"subscription": "canary-query-4"},
+        }
         answer = await attempt(lane, server.url, headers={"X-Key": "canary-header-1"}, completions_params=extra)
     assert answer.fault is not None
-    assert answer.fault.message.endswith("wrong key *** for ***")
+    assert answer.fault.message.endswith("wrong key *** for ***, ***, ***")
 
 
 @lanes
