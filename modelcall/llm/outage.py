@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 30.0
 """Seconds of failures without a success before asking pauses."""
+ASLEEP: Final = 5.0
+"""Seconds between two looks from which on this process, not the endpoint, was away: suspended, or its machine."""
 SPELL: Final = 5
 """Failures in a row that show the endpoint down, and not a row poisonous."""
 
@@ -52,6 +54,8 @@ class Outage:
         self._describe = describe
         self._last_success: float | None = None
         self._failing_since: float | None = None
+        self._ticked: float | None = None
+        self._awake_since = float("-inf")
         self._failures = 0
         self._spell_began = float("-inf")
         self._proved = float("-inf")
@@ -82,7 +86,7 @@ class Outage:
             self._spell_began = max(started, self._spell_began) if self._failures else started
         self._failures += 1
         if self._failing_since is None:
-            self._failing_since = max(started, self._last_success or started)
+            self._failing_since = max(started, self._last_success or started, self._awake_since)
 
     def is_charged(self, ended: float) -> bool:
         """Whether an attempt that failed at ``ended`` counts against its row, as far as is known by now."""
@@ -94,8 +98,12 @@ class Outage:
 
     def tick(self, now: float) -> None:
         """Draw the conclusions that time brings."""
+        if self._ticked is not None and now - self._ticked > ASLEEP:
+            self._awake_since = now
+        self._ticked = now
         if self._failing_since is None:
             return
+        self._failing_since = max(self._failing_since, self._awake_since)
         lasted = now - self._failing_since
         if lasted >= self._grace:
             self._listener.gave_up(self._error(lasted))

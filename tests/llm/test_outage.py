@@ -13,7 +13,7 @@ import pytest
 from modelcall.errors import FatalError
 from modelcall.llm.exchange import Completion, Failure
 from modelcall.llm.labels import stem
-from modelcall.llm.outage import spoken
+from modelcall.llm.outage import Outage, spoken
 from modelcall.llm.probe import PROBE
 from modelcall.llm.settings import Retries
 from modelcall.llm.transport import FaultKind, RawResponse, TransportFault
@@ -194,6 +194,38 @@ def test_a_poisonous_500_is_charged_whoever_succeeds() -> None:
             assert asyncio.get_running_loop().time() < 10
 
     run_jumping(work())
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def outage_began(self, _: float) -> None:
+        self.told.append("began")
+
+    def outage_ended(self, _: float) -> None:
+        self.told.append("ended")
+
+    def gave_up(self, _: FatalError) -> None:
+        self.told.append("gave up")
+
+
+@pytest.mark.parametrize("is_failing_before", [False, True])
+def test_the_time_for_which_we_were_suspended_is_no_outage(is_failing_before: bool) -> None:
+    listener = Listener()
+    watch = Outage(grace=60.0, listener=listener, describe=lambda: "one")
+    watch.succeeded(0.0, 0.0)
+    watch.tick(0.1)
+    if is_failing_before:
+        watch.failed(0.05)
+    watch.tick(0.2)
+    watch.tick(4000.0)  # stopped for an hour; what was in flight fails now
+    watch.failed(0.1)
+    for tick in range(590):
+        watch.tick(4000.1 + tick / 10)
+    assert listener.told == ["began"]
+    watch.tick(4061.0)
+    assert listener.told == ["began", "gave up"]
 
 
 def test_random_502s_are_no_outage() -> None:
