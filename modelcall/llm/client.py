@@ -39,6 +39,9 @@ TICK: Final = 0.05
 """Seconds between looks at limits, pauses and outages."""
 MOST_STALE: Final = 3
 """Closed connections that one request may meet before it counts as a failure."""
+MOST_ELSEWHERE: Final = 4
+"""Endpoints that one request may fail at without being charged for it: dead servers must cost no row, and a poisonous
+row not all servers of a large pool."""
 MOST_RESTING: Final = 2
 """Requests that may wait without a permit, as a multiple of the ceiling."""
 _OUTAGE: Final = "outage"
@@ -200,7 +203,7 @@ class ChatClient:
         """An attempt failed as they do while an endpoint is down: elsewhere at once, or later, charged later."""
         if ticket.endpoint not in progress.failed_at:
             progress.failed_at.add(ticket.endpoint)
-            if self._pool.has_other(progress.failed_at):
+            if len(progress.failed_at) <= MOST_ELSEWHERE and self._pool.has_other(progress.failed_at):
                 self._tell_retry(progress, fault, ticket.endpoint, 0.0)
                 return
         if not ticket.probing:

@@ -12,6 +12,7 @@ from modelcall.errors import ConfigError
 from modelcall.llm.endpoint import Endpoint
 from modelcall.llm.exchange import Completion
 from modelcall.llm.hosts import HostsFile, parse_hosts
+from modelcall.llm.labels import stem
 from modelcall.llm.limits import AdaptiveLimit
 from modelcall.llm.pool import Pool
 from modelcall.llm.settings import Adaptive, Retries
@@ -85,6 +86,23 @@ def test_dead_servers_cost_no_row_and_few_requests(retries: int) -> None:
 
     run_jumping(work())
     assert sum(cluster.asked[url] for url in URLS[:3]) < 100
+
+
+def test_a_poisonous_row_does_not_meet_all_servers_of_a_large_pool() -> None:
+    async def server(_: str, headers: Mapping[str, str], __: Any) -> RawResponse:
+        if headers["x-request-id"].startswith(stem("r7")):
+            raise TransportFault(FaultKind.DISCONNECTED, "reset")
+        await asyncio.sleep(1.0)
+        return raw()
+
+    async def work() -> None:
+        urls = tuple(f"http://h{number}:8000/v1" for number in range(50))
+        async with Bench(server, with_settings(base_urls=urls)) as bench:
+            ends = await bench.ask_all(2000)
+            assert [row for row, end in enumerate(ends) if not isinstance(end, Completion)] == [7]
+            assert ends[7].attempts <= 4 + 4 + 2
+
+    run_jumping(work())
 
 
 def test_a_server_may_stay_dead_for_days() -> None:
