@@ -30,8 +30,8 @@ STRIKES: Final = 5
 """Refusals in a row of what another endpoint took, after which an endpoint is left alone for long."""
 REREAD: Final = 2.0
 """Seconds between looks at the hosts file."""
-_TELL: Final = 1.0
-"""Seconds between two reports of the limit."""
+_TELL: Final = (1.0, 60.0)
+"""Seconds between two reports of the limit: at first, and at most, doubling while it keeps moving."""
 _PAUSE: Final = "endpoints"
 _LOAD_FAULTS: Final = frozenset({"connect", "disconnected"})
 """What servers and balancers do when they have too many connections."""
@@ -48,7 +48,9 @@ class Pool:
         self._reread_at = 0.0
         self._ticked: float | None = None
         self._is_open = False
-        self._told: tuple[int, float] = (0, 0.0)
+        self._told = 0
+        self._tell_at = 0.0
+        self._tell_every = _TELL[0]
         self.endpoints: list[Endpoint] = []
         self._set_urls(self._first_urls())
 
@@ -199,12 +201,13 @@ class Pool:
         return Endpoint(url, limit)
 
     def _tell(self, now: float) -> None:
-        limit, at = self._told
-        moved = abs(self._permits.limit - limit) >= max(1, limit // 10)
-        if moved and now >= at:
-            self._told = (self._permits.limit, now + _TELL)
-            facts = {"limit": self._permits.limit, "ceiling": self._permits.ceiling, "reason": self.limit_reason}
-            self._hook("limit", facts)
+        limit = self._permits.limit
+        if abs(limit - self._told) < max(1, self._told // 10) or now < self._tell_at:
+            return
+        is_quiet = now - self._tell_at > _TELL[1]
+        self._tell_every = _TELL[0] if is_quiet else min(2 * self._tell_every, _TELL[1])
+        self._told, self._tell_at = limit, now + self._tell_every
+        self._hook("limit", {"limit": limit, "ceiling": self._permits.ceiling, "reason": self.limit_reason})
 
 
 def _load(endpoint: Endpoint) -> int:

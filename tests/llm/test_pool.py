@@ -253,6 +253,20 @@ def test_hosts_are_urls_or_names() -> None:
     assert parse_hosts(text) == ("http://a:1/v1", "http://b/v1", "https://c")
 
 
+def test_a_limit_that_keeps_moving_is_told_ever_less_often() -> None:
+    told: list[Any] = []
+    permits = Permits(64)
+    pool = Pool(with_settings(), permits=permits, hook=lambda *event: told.append(event))
+    for second in range(1, 3601):
+        pool.endpoints[0].limit.value = 8 + 40 * (second % 2)
+        pool.tick(float(second))
+    assert 60 <= len(told) <= 70
+    pool.tick(4000.0)
+    pool.endpoints[0].limit.value = 20
+    pool.tick(4001.0)
+    assert told[-1][1]["limit"] == 20
+
+
 # Hedging.
 
 
