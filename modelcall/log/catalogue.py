@@ -124,8 +124,8 @@ class Message(Enum):
     RETRY = Text(_WARNING, "🔁 请求失败, 将重试: {message}", "🔁 Request failed, trying again: {message}")
     COOLDOWN = Text(
         _WARNING,
-        "🧊 {endpoint} 要求等待 {seconds:.1f} 秒 ({cause})",
-        "🧊 {endpoint} asks to wait {seconds:.1f} s ({cause})",
+        "🧊 {endpoint} 要求等待 {seconds:.2f} 秒 ({cause})",
+        "🧊 {endpoint} asks to wait {seconds:.2f} s ({cause})",
     )
     LIMIT = Text(
         _INFO,

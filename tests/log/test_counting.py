@@ -84,5 +84,5 @@ def test_closing_writes_what_was_held_back_in_the_language_of_the_sink(tmp_path:
     assert lines.count("❌ JSON validation failed: Missing required keys: {'score'}") == 5
     assert lines[-2:] == [
         "… 同类警告另有 3 条: ❌ JSON validation failed: Missing required keys: {'score'}",
-        "… 同类警告另有 3 条: 🧊 a 要求等待 2.0 秒 (http 429)",
+        "… 同类警告另有 3 条: 🧊 a 要求等待 2.00 秒 (http 429)",
     ]

@@ -185,7 +185,7 @@ def test_valid_answers_are_told_only_when_asked(tmp_path: Path, level: str) -> N
         (
             "cooldown",
             {"endpoint": "host:8000", "seconds": 2.5, "cause": "http 429"},
-            "WARNING | 🧊 host:8000 要求等待 2.5 秒 (http 429)",
+            "WARNING | 🧊 host:8000 要求等待 2.50 秒 (http 429)",
         ),
         (
             "limit",
