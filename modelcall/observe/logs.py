@@ -113,7 +113,7 @@ def _say_format(facts: Mapping[str, Any]) -> None:
     cause = str(facts.get("cause", ""))
     message = str(facts.get("message", "")).removeprefix(_PREFIX)
     say(Message.FORMAT_FAULT, cause=cause, message=message)
-    if facts.get("raw"):
+    if str(facts.get("raw", "")).strip():
         say(Message.FORMAT_RAW, cause=cause, raw=str(facts["raw"])[:_RAW_CHARS])
     if not facts.get("retrying"):
         return

@@ -150,8 +150,9 @@ def test_a_format_fault_that_is_retried(bench: Bench) -> None:
     ]
 
 
-def test_a_last_format_fault_promises_no_retry(bench: Bench) -> None:
-    facts = {"cause": "empty", "message": "JSON validation failed: The answer is empty", "raw": "", "retrying": False}
+@pytest.mark.parametrize("raw", ["", "\n  \n"])
+def test_a_last_format_fault_promises_no_retry(bench: Bench, raw: str) -> None:
+    facts = {"cause": "empty", "message": "JSON validation failed: The answer is empty", "raw": raw, "retrying": False}
     bench.observers.client_event("format", facts)
     assert bench.said() == ["WARNING | ❌ JSON validation failed: The answer is empty"]
 
