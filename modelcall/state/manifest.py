@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modelcall.state import records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from modelcall.fs.base import FileSystem
 
@@ -56,22 +56,27 @@ class Manifest:
         self._fs = fs
         self._folder = folder
 
-    def _path(self, output: str) -> str:
+    def path(self, output: str) -> str:
+        """Return where the entry of an output file stands."""
         return f"{self._folder}/manifest/{output}.json"
 
     def get(self, output: str) -> Entry | None:
         """Return the entry of an output file, or None."""
-        record = records.load(self._fs, self._path(output))
+        record = records.load(self._fs, self.path(output))
         return None if record is None else _entry(record)
 
-    def put(self, entry: Entry) -> None:
-        """Commit: what the entry tells is published from now on."""
-        self._fs.replace(self._path(entry.output), records.dump(asdict(entry)))
+    def put(self, entry: Entry, *, check: Callable[[], None] | None = None) -> None:
+        """Commit: what the entry tells is published from now on. ``check`` may refuse (raise) at the last moment."""
+        with self._fs.sink(self.path(entry.output), overwrite=True) as sink:
+            sink.write(records.dump(asdict(entry)))
+            if check is not None:
+                check()
+            sink.commit()
 
     def remove(self, output: str) -> None:
         """Remove an entry; no error if there is none."""
-        if self._fs.exists(self._path(output)):
-            self._fs.remove(self._path(output))
+        if self._fs.exists(self.path(output)):
+            self._fs.remove(self.path(output))
 
 
 def _entry(record: dict[str, Any]) -> Entry:

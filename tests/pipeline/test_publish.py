@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,7 +45,7 @@ def failed_rows(bench: Bench) -> list[int]:
 
 
 def die_before_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise DiedError
 
     monkeypatch.setattr(Manifest, "put", die)
@@ -121,9 +122,9 @@ async def test_a_file_without_a_manifest_entry_never_appears_before_its_own_name
         steps.append(str(Path(self._path).relative_to(bench.output)))
         commit(self)
 
-    def noted(self: Manifest, entry: Entry) -> None:
+    def noted(self: Manifest, entry: Entry, *, check: Callable[[], None]) -> None:
         steps.append("manifest put")
-        put(self, entry)
+        put(self, entry, check=check)
 
     monkeypatch.setattr(LocalSink, "commit", committed)
     monkeypatch.setattr(Manifest, "put", noted)
