@@ -26,7 +26,7 @@ from modelcall.pipeline.columns import clash
 from modelcall.pipeline.failed import FailedRows, failed_path
 from modelcall.pipeline.settle import as_text, settle_columns
 from modelcall.pipeline.table import open_table
-from modelcall.state.manifest import Entry
+from modelcall.state.manifest import Entry, checksum
 from modelcall.types import JSON
 
 if TYPE_CHECKING:
@@ -115,9 +115,11 @@ class Publisher:
                 tally, details = self._write(job, source, journal, hashed, failed)
                 if tally.rows != rows:
                     raise FatalError(f"{job.path}: has {tally.rows} rows now, had {rows} when it was scored")
+                entry = self._entry(job, tally, hashed, details)
+                if not entry.whole:
+                    self._to.manifest.announce(entry)
                 self._inputs.check(job)
                 self._to.lock.check()
-                entry = self._entry(job, tally, hashed, details)
                 self._commit(sink, path, entry)
                 failed.commit()
             with self._evicted():
@@ -204,9 +206,7 @@ class Publisher:
         try:
             sink.commit()
         except FileExistsError:
-            with self._to.fs.open(path) as stream:
-                same = hashlib.file_digest(stream, "sha256").hexdigest() == entry.sha256  # type: ignore[arg-type]
-            if not same:
+            if checksum(self._to.fs, path) != entry.sha256:
                 raise FileFailure(
                     f"{path}: a file of this name appeared that this run did not write",
                     hint="Move it away and start again.",

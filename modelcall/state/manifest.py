@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -73,10 +74,30 @@ class Manifest:
                 check()
             sink.commit()
 
+    def announce(self, entry: Entry) -> None:
+        """Note which partial file is about to appear: dying before its entry is put, we must know it for ours."""
+        path = self._announced(entry.output)
+        earlier = (records.load(self._fs, path) or {"sha256": []})["sha256"]
+        self._fs.replace(path, records.dump({"sha256": [*earlier, entry.sha256]}))
+
+    def was_announced(self, output: str, path: str) -> bool:
+        """Whether the file at ``path`` is a partial one that was announced for an output."""
+        note = records.load(self._fs, self._announced(output))
+        return note is not None and self._fs.exists(path) and checksum(self._fs, path) in note["sha256"]
+
+    def _announced(self, output: str) -> str:
+        return f"{self._folder}/partial/{output}.json"
+
     def remove(self, output: str) -> None:
         """Remove an entry; no error if there is none."""
         if self._fs.exists(self.path(output)):
             self._fs.remove(self.path(output))
+
+
+def checksum(fs: FileSystem, path: str) -> str:
+    """Return the SHA-256 of a file."""
+    with fs.open(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # any readable will do
 
 
 def _entry(record: dict[str, Any]) -> Entry:
