@@ -130,10 +130,10 @@ class Publisher:
 
     @contextmanager
     def _evicted(self) -> Iterator[None]:
-        """Say that we were replaced if that is why a file of ours is gone, or another stands in its place."""
+        """Say that we were replaced if that may be why files of ours are gone, or others stand in their place."""
         try:
             yield
-        except (FileNotFoundError, FileFailure):
+        except (OSError, FatalError, FileFailure):
             self._to.lock.check()
             raise
 

@@ -170,6 +170,8 @@ class ShardRun:
 
     def _evict(self) -> None:
         """Keep whoever owned this shard before from publishing, should it still be there and wake."""
+        assert self._lock is not None, "the shard is not owned"  # noqa: S101  a mistake of the caller
+        self._lock.check()  # it may be us who slept
         outputs = [self.record.output_of(file) for file in shard_files(self.record, self.shard.job_index)]
         for path in (self.to.path, self.to.manifest.path, partial(failed_path, self.to.state)):
             self.to.fs.evict(map(path, outputs))

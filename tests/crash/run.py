@@ -131,6 +131,11 @@ class Run:
         """The published files."""
         return {path.name: path.read_bytes() for path in self._published()}
 
+    def side_files(self) -> dict[str, bytes]:
+        """What a later start and `verify` go by."""
+        state = self._folder / "out/.modelcall"
+        return {str(path): path.read_bytes() for of in ("manifest", "failed") for path in (state / of).rglob("*.json*")}
+
     def end(self, rng: random.Random) -> None:
         """Live on in peace, to the end; assert what must be true then, however often it was killed."""
         while not self.life(rng.randrange(10**6), Fate()):

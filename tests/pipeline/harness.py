@@ -147,7 +147,7 @@ class Bench:
         store = RunStore(self._fs, str(self.output / ".modelcall/runs/x"))
         record = store.newest()
         if record is None:
-            record = store.create(self._record())
+            record = store.create(self._record()) or store.newest()  # another start may be first
         assert record is not None
         to = output_folder(self._fs, str(self.output), single=False)
         return ShardRun(store, [record], ShardKey(1, 0), to, stat_folder=str(to.state), limits=limits)
