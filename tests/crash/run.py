@@ -38,6 +38,21 @@ class Noted:
         return self.file, self.row
 
 
+def recorded(source: Path, output: Path, *, suffix: str) -> set[Place]:
+    """Rows whose outcome is in a journal, or published."""
+    found: set[Place] = set()
+    for path in output.glob(".modelcall/*/journal/*.log"):
+        with path.open("rb") as stream:
+            frames = list(read_frames(stream, size=path.stat().st_size, damage=Damage()))
+        for _, header in frames[:1]:
+            found |= {(orjson.loads(header)["file"], row) for row, _ in frames[1:]}
+    manifest = Manifest(LocalFileSystem(), f"{output}/.modelcall")
+    for file in source.iterdir():
+        entry = manifest.get(file.stem + suffix)
+        found |= {(file.name, row) for row in range(entry.rows)} if entry else set()
+    return found
+
+
 class Run:
     """A run over files of so many rows each."""
 
@@ -99,18 +114,8 @@ class Run:
         return [Noted(what, file, int(row), float(when)) for what, file, row, when in lines]
 
     def recorded(self) -> set[Place]:
-        """Rows whose outcome is on disk: in a journal, or published."""
-        found: set[Place] = set()
-        for path in self._folder.glob("out/.modelcall/*/journal/*.log"):
-            with path.open("rb") as stream:
-                frames = list(read_frames(stream, size=path.stat().st_size, damage=Damage()))
-            for _, header in frames[:1]:
-                found |= {(orjson.loads(header)["file"], row) for row, _ in frames[1:]}
-        manifest = Manifest(LocalFileSystem(), f"{self._folder}/out/.modelcall")
-        for source in (self._folder / "in").iterdir():
-            entry = manifest.get(source.stem + (".parquet" if self._format == "parquet" else ".jsonl"))
-            found |= {(source.name, row) for row in range(entry.rows)} if entry else set()
-        return found
+        """Rows whose outcome is on disk."""
+        return recorded(self._folder / "in", self._folder / "out", suffix=f".{self._format}")
 
     def look(self) -> None:
         """Read as a user of the output would at any moment: a final name is absent or whole."""
