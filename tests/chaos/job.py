@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ import yaml
 from modelcall.cli.main import run
 from modelcall.llm.labels import stem
 from modelcall.mock.process import EmbeddedServer
+from tests.crash.nursery import Child, Nursery
 from tests.crash.run import Place, recorded
 
 LATENCY = 0.02
@@ -42,16 +44,53 @@ class Ended:
     err: str
 
 
+class Warm:
+    """A start from the nursery, which looks like any other."""
+
+    def __init__(self, child: Child, err: Path) -> None:
+        self._child = child
+        self._err = err
+        self.pid = child.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._child.code
+
+    def poll(self) -> int | None:
+        self._child.wait(seconds=0.001)
+        return self._child.code
+
+    def send_signal(self, number: int) -> None:
+        self._child.send(signal.Signals(number))
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        assert self._child.wait(seconds=timeout), "it does not end"
+        return "", self._err.read_text()
+
+
+Process: TypeAlias = "subprocess.Popen[str] | Warm"
+
+
+def run_task(folder: str, options: tuple[str, ...]) -> int:
+    """`modelcall run-task`, in a process that has imported it."""
+    os.setsid()
+    os.chdir(folder)
+    with Path("err").open("w") as err, redirect_stderr(err), redirect_stdout(err):
+        return run(["run-task", "task.yaml", "-q", *options])
+
+
 @dataclass
 class Job:
     """A folder, a task in it, and the starts of it so far."""
 
     folder: Path
     server: EmbeddedServer
+    nursery: Nursery
     options: dict[str, Any] = field(default_factory=dict)
     output: str = "./out"
     unkilled: dict[str, Any] | None = None
     """What must come out in the end."""
+    launcher: tuple[str, ...] = ()
     kills: int = 0
 
     def __post_init__(self) -> None:
@@ -82,11 +121,13 @@ class Job:
     def mark(self) -> str:
         return str(self.folder)
 
-    def start(self, *options: str, launcher: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
-        """Begin `modelcall run-task` in a session of its own."""
+    def start(self, *options: str) -> Process:
+        """Begin `modelcall run-task` in a session of its own: from nothing with a launcher, else from the nursery."""
+        if not self.launcher:
+            return Warm(self.nursery.fork(run_task, str(self.folder), options), self.folder / "err")
         inherited = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}  # noqa: TID251
         return subprocess.Popen(
-            [*launcher, sys.executable, "-m", "modelcall", "run-task", "task.yaml", "-q", *options],
+            [*self.launcher, sys.executable, "-m", "modelcall", "run-task", "task.yaml", "-q", *options],
             cwd=self.folder,
             env={**inherited, MARK: self.mark},
             text=True,
@@ -98,11 +139,10 @@ class Job:
 
     def life(
         self,
-        blow: Callable[["subprocess.Popen[str]"], None],
+        blow: Callable[[Process], None],
         *options: str,
         after: int = 0,
         anew: bool = False,
-        launcher: tuple[str, ...] = (),
     ) -> Ended:
         """Start, wait for so many requests (or its end), do ``blow`` to it.
 
@@ -110,13 +150,14 @@ class Job:
         """
         before = set() if anew else self.recorded()
         rows, asked = self.server.rows(), self.server.referee().requests
-        process = self.start(*options, launcher=launcher)
+        process = self.start(*options)
         until = time.monotonic() + PATIENCE
         while process.poll() is None and self.server.referee().requests < asked + after:
             assert time.monotonic() < until, "it does not ask"
             time.sleep(0.002)
         blow(process)
         _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode is not None
         self.kills += process.returncode == -signal.SIGKILL
         now = self.server.rows()
         again = [place for place in before if now[_stem(place)] != rows[_stem(place)]]
@@ -135,6 +176,7 @@ class Job:
 
     def end(self) -> dict[str, Any]:
         """Let it live to its end, and assert what must be true then; return what it brought out."""
+        self.launcher = ()
         ended = self.life(lambda _: None)
         assert ended.code == 0, ended.err
         (output,) = (out for out in self.outputs() if list(out.glob("*.parquet")))

@@ -4,9 +4,9 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,9 +15,11 @@ import pytest
 from modelcall.mock.faults.rules import parse_faults
 from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
-from tests.chaos.job import CEILING, LATENCY, Job, any_way, left_behind
+from tests.chaos.job import CEILING, LATENCY, Job, Process, any_way, left_behind
+from tests.crash.nursery import COMMAND_LINE, Nursery
 
-Process = subprocess.Popen[str]
+COLD = ("env",)
+"""A launcher that does nothing: the interpreter starts from nothing."""
 Blow = Callable[[Process], None]
 Begin = Callable[..., Job]
 LIVES = 12
@@ -32,18 +34,25 @@ def server() -> Iterator[EmbeddedServer]:
 
 
 @pytest.fixture(scope="module")
-def begin(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Begin:
+def nursery() -> Iterator[Nursery]:
+    with Nursery("tests.chaos.job", "tests.crash.lives", *COMMAND_LINE, "modelcall.scorers.judge_plan") as warm:
+        yield warm
+
+
+@pytest.fixture(scope="module")
+def begin(server: EmbeddedServer, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Begin:
     """Makes jobs that know what comes out if they are not killed."""
-    unkilled = Job(tmp_path_factory.mktemp("unkilled") / "job", server).end()
-    return partial(Job, server=server, unkilled=unkilled)
+    unkilled = Job(tmp_path_factory.mktemp("unkilled") / "job", server, nursery).end()
+    return partial(Job, server=server, nursery=nursery, unkilled=unkilled)
 
 
 def kill(process: Process) -> None:
-    process.kill()
+    process.send_signal(signal.SIGKILL)
 
 
 def kill_group(process: Process) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it has just ended, or is not the head of a group yet
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def signalled(*numbers: signal.Signals, pause: float) -> Blow:
@@ -81,14 +90,16 @@ def any_blow(rng: random.Random) -> Blow:
 
 
 @pytest.mark.parametrize(
-    ("seed", "kills"), [(0, 10), *(pytest.param(seed, 50, marks=pytest.mark.long) for seed in range(1, 21))]
+    ("seed", "kills"), [(0, 20), *(pytest.param(seed, 50, marks=pytest.mark.long) for seed in range(1, 21))]
 )
 def test_tasks_killed_again_and_again_end_as_if_they_had_not_been(
     begin: Begin, tmp_path: Path, record_property: Callable[[str, object], None], seed: int, kills: int
 ) -> None:
     rng, killed, starts = random.Random(seed), 0, 0
     while killed < kills:
-        job = begin(tmp_path / str(starts), output=rng.choice(["./out", "./out/{timestamp}"]))
+        job = begin(
+            tmp_path / str(starts), output=rng.choice(["./out", "./out/{timestamp}"]), launcher=COLD if seed else ()
+        )
         for _ in range(LIVES):
             starts += 1
             after = rng.choice([0, 1, rng.randrange(60)])
@@ -108,7 +119,7 @@ def test_tasks_killed_again_and_again_end_as_if_they_had_not_been(
 def test_the_first_signal_drains_saves_and_tells(
     begin: Begin, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    job = begin(tmp_path / "job", options={"grace_seconds": 30})
+    job = begin(tmp_path / "job", options={"grace_seconds": 30}, launcher=COLD)
     ended = job.life(lambda process: process.send_signal(number), after=10)
     assert ended.code == code, ended.err
     assert "progress is kept" in ended.err
@@ -128,8 +139,8 @@ def test_without_grace_no_answer_is_waited_for(begin: Begin, tmp_path: Path) -> 
 
 
 def test_a_run_under_a_launcher_survives_the_end_of_its_terminal(begin: Begin, tmp_path: Path) -> None:
-    job = begin(tmp_path / "job")
-    ended = job.life(lambda process: process.send_signal(signal.SIGHUP), after=10, launcher=("nohup",))
+    job = begin(tmp_path / "job", launcher=("nohup",))
+    ended = job.life(lambda process: process.send_signal(signal.SIGHUP), after=10)
     assert ended.code == 0, ended.err
     job.end()
 

@@ -17,6 +17,20 @@ from typing import Any, NoReturn, Self
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
+COMMAND_LINE = (
+    "modelcall.cli.run_task",
+    "modelcall.cli.running",
+    "modelcall.engines.inline",
+    "modelcall.formats.jsonl",
+    "modelcall.formats.parquet",
+    "modelcall.formats.writers",
+    "modelcall.scorers.custom",
+    "modelcall.scorers.rule_plan",
+    "modelcall.task_manager.task_run",
+    "rich.live",
+    "uvloop",
+)
+"""What a start from the command line imports when it comes to that."""
 
 
 class Child:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelcall.cli.main import run
-from tests.crash.nursery import Child, Nursery
+from tests.crash.nursery import COMMAND_LINE, Child, Nursery
 
 SCORER = """
 import pathlib, time
@@ -29,26 +29,12 @@ task_name: race
 data: {input_folder: ./in, output_folder: ./out, output_format: parquet}
 scorer: {name: "waiting:Waiting"}
 """
-USED = (
-    "modelcall.cli.run_task",
-    "modelcall.cli.running",
-    "modelcall.engines.inline",
-    "modelcall.formats.jsonl",
-    "modelcall.formats.parquet",
-    "modelcall.formats.writers",
-    "modelcall.scorers.custom",
-    "modelcall.scorers.rule_plan",
-    "modelcall.task_manager.task_run",
-    "rich.live",
-    "uvloop",
-)
-"""What a start imports when it comes to that."""
 SHARDS = 5
 
 
 @pytest.fixture(scope="module")
 def nursery() -> Iterator[Nursery]:
-    with Nursery("tests.crash.test_races", "tests.crash.lives", *USED) as warm:
+    with Nursery("tests.crash.test_races", "tests.crash.lives", *COMMAND_LINE) as warm:
         yield warm
 
 
