@@ -87,6 +87,8 @@ class Job:
     server: EmbeddedServer
     nursery: Nursery
     options: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] | None = None
+    """By default the one that the server plays."""
     output: str = "./out"
     unkilled: dict[str, Any] | None = None
     """What must come out in the end."""
@@ -105,7 +107,7 @@ class Job:
         task = {
             "task_name": "job",
             "data": {"input_folder": "./in", "output_folder": self.output},
-            "model": {"provider": "test", "model_name": "judge", "base_url": self.server.base_url},
+            "model": self.model or {"provider": "test", "model_name": "judge", "base_url": self.server.base_url},
             "prompt": {
                 "prompt_template": {"system_text": "Rate.", "prompt_text": "{text}"},
                 "output_config": {"json_keys": ["score"], "json_default_values": {"score": 3}},

@@ -15,7 +15,7 @@ import pytest
 from modelcall.mock.faults.rules import parse_faults
 from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
-from tests.chaos.job import CEILING, LATENCY, Job, Process, any_way, left_behind
+from tests.chaos.job import CEILING, LATENCY, PATIENCE, Job, Process, any_way, left_behind
 from tests.crash.nursery import COMMAND_LINE, Nursery
 
 COLD = ("env",)
@@ -64,6 +64,9 @@ def signalled(*numbers: signal.Signals, pause: float) -> Blow:
             time.sleep(pause)
 
     return blow
+
+
+twice = signalled(signal.SIGINT, signal.SIGINT, pause=0.05)
 
 
 def later(blow: Blow, seconds: float) -> Blow:
@@ -143,6 +146,24 @@ def test_a_run_under_a_launcher_survives_the_end_of_its_terminal(begin: Begin, t
     ended = job.life(lambda process: process.send_signal(signal.SIGHUP), after=10)
     assert ended.code == 0, ended.err
     job.end()
+
+
+@pytest.mark.parametrize("blow", [kill, signalled(signal.SIGTERM, pause=0), twice], ids=["killed", "asked", "twice"])
+def test_a_run_takes_the_server_it_started_with_it(begin: Begin, tmp_path: Path, blow: Blow) -> None:
+    model = {"provider": "embedded", "model_name": "judge", "embedded": {"latency": "1s"}}
+    job = begin(tmp_path / "job", model=model, options={"grace_seconds": 1}, launcher=COLD)
+    process = job.start()
+    wait_for(lambda: len(list(left_behind(job.mark))) > 1)
+    blow(process)
+    process.communicate(timeout=PATIENCE)
+    wait_for(lambda: not list(left_behind(job.mark)))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until, "it did not come"
+        time.sleep(0.01)
 
 
 def test_output_to_be_deleted_costs_no_paid_answer_when_its_run_is_killed(begin: Begin, tmp_path: Path) -> None:
