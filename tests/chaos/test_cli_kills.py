@@ -93,7 +93,7 @@ def any_blow(rng: random.Random) -> Blow:
 
 
 @pytest.mark.parametrize(
-    ("seed", "kills"), [(0, 20), *(pytest.param(seed, 50, marks=pytest.mark.long) for seed in range(1, 21))]
+    ("seed", "kills"), [(0, 20), *(pytest.param(seed, 25, marks=pytest.mark.long) for seed in range(1, 41))]
 )
 def test_tasks_killed_again_and_again_end_as_if_they_had_not_been(
     begin: Begin, tmp_path: Path, record_property: Callable[[str, object], None], seed: int, kills: int
