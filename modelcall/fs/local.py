@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from modelcall.fs.base import Capabilities, FileStat, FileSystem
-from modelcall.fs.local_sink import LocalSink, clean_temporaries, publish_exclusive, sync_folder
+from modelcall.fs.local_sink import LocalSink, clean_temporaries, publish_exclusive, remove_temporaries, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _MODES = frozenset({"rb", "wb"})
 _log = logging.getLogger(__name__)
@@ -101,6 +101,18 @@ class LocalFileSystem(FileSystem):
             clean_temporaries(parent)
             if not deep:
                 return
+
+    def evict(self, paths: Iterable[str]) -> None:
+        """Remove the temporary files that are being written for these names: linking and renaming then fail.
+
+        Sees what the folder's listing shows: on a network mount that lists late, less.
+        """
+        by_folder: dict[str, list[str]] = {}
+        for path in paths:
+            folder, _, name = path.rpartition("/")
+            by_folder.setdefault(folder, []).append(name)
+        for folder, names in by_folder.items():
+            remove_temporaries(folder, names)
 
     def _open_regular(self, path: str, flags: int) -> int:
         if flags & os.O_ACCMODE != os.O_RDONLY:

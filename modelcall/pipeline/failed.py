@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from modelcall.types import Outcome
 
 
+def failed_path(state: str, output: str) -> str:
+    """Return where the list of an output file stands in the folder of side files."""
+    return f"{state}/failed/{output}.jsonl"
+
+
 class FailedRows:
     """Writes ``failed/<output>.jsonl``, which exists only if rows failed."""
 

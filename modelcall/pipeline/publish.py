@@ -4,6 +4,9 @@ In this order: all bytes are written under a temporary name; the input is seen t
 the commit gives the file its name, then the list of failed rows; the manifest entry says what it is. The journal is
 retired by the caller after that.
 A crash anywhere repeats work and loses nothing: the same journal gives the same bytes.
+
+An owner that is put to sleep between its last look at the lock and a commit, and replaced meanwhile, wakes without its
+temporary files: its successor has evicted them, so the commit finds nothing to give the name to.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -19,10 +23,10 @@ from modelcall.errors import FatalError, FileFailure
 from modelcall.formats.detect import file_type
 from modelcall.formats.results import results_batch
 from modelcall.pipeline.columns import clash
-from modelcall.pipeline.failed import FailedRows
+from modelcall.pipeline.failed import FailedRows, failed_path
 from modelcall.pipeline.settle import as_text, settle_columns
 from modelcall.pipeline.table import open_table
-from modelcall.state.manifest import Entry
+from modelcall.state.manifest import Entry, checksum
 from modelcall.types import JSON
 
 if TYPE_CHECKING:
@@ -102,23 +106,39 @@ class Publisher:
         source = self._inputs.open(job)
         path = self._to.path(job.output)
         try:
-            with self._to.fs.sink(path, overwrite=job.republish) as sink, self._failed_rows(job) as failed:
+            with (
+                self._evicted(),
+                self._to.fs.sink(path, overwrite=job.republish) as sink,
+                self._failed_rows(job) as failed,
+            ):
                 hashed = _HashingSink(sink)
                 tally, details = self._write(job, source, journal, hashed, failed)
                 if tally.rows != rows:
                     raise FatalError(f"{job.path}: has {tally.rows} rows now, had {rows} when it was scored")
+                entry = self._entry(job, tally, hashed, details)
+                if not entry.whole:
+                    self._to.manifest.announce(entry)
                 self._inputs.check(job)
                 self._to.lock.check()
-                entry = self._entry(job, tally, hashed, details)
                 self._commit(sink, path, entry)
                 failed.commit()
+            with self._evicted():
+                self._to.manifest.put(entry, check=self._to.lock.check)
         finally:
             source.close()
-        self._to.manifest.put(entry)
         return entry
 
+    @contextmanager
+    def _evicted(self) -> Iterator[None]:
+        """Say that we were replaced if that may be why files of ours are gone, or others stand in their place."""
+        try:
+            yield
+        except (OSError, FatalError, FileFailure):
+            self._to.lock.check()
+            raise
+
     def _failed_rows(self, job: FileJob) -> FailedRows:
-        return FailedRows(self._to.fs, f"{self._to.state}/failed/{job.output}.jsonl", file=job.name)
+        return FailedRows(self._to.fs, failed_path(self._to.state, job.output), file=job.name)
 
     def _write(
         self, job: FileJob, source: Source, journal: FileJournal, sink: Writable, failed: FailedRows
@@ -186,9 +206,7 @@ class Publisher:
         try:
             sink.commit()
         except FileExistsError:
-            with self._to.fs.open(path) as stream:
-                same = hashlib.file_digest(stream, "sha256").hexdigest() == entry.sha256  # type: ignore[arg-type]
-            if not same:
+            if checksum(self._to.fs, path) != entry.sha256:
                 raise FileFailure(
                     f"{path}: a file of this name appeared that this run did not write",
                     hint="Move it away and start again.",

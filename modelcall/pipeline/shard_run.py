@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from modelcall.fs.append import make_private_folder
+from modelcall.pipeline.failed import failed_path
 from modelcall.pipeline.input import InputFiles
 from modelcall.pipeline.job import FileJob
 from modelcall.pipeline.owning import beat, tell_loss, to_its_end
@@ -147,6 +148,7 @@ class ShardRun:
 
     def progress(self) -> Progress:
         """Tell what is left to do, count what is done, and clear away what a killed process left. Blocking."""
+        self._evict()
         self._sweep()
         published: list[str] = []
 
@@ -165,6 +167,14 @@ class ShardRun:
         )
         retire_published(self._journals, published)
         return left
+
+    def _evict(self) -> None:
+        """Keep whoever owned this shard before from publishing, should it still be there and wake."""
+        assert self._lock is not None, "the shard is not owned"  # noqa: S101  a mistake of the caller
+        self._lock.check()  # it may be us who slept
+        outputs = [self.record.output_of(file) for file in shard_files(self.record, self.shard.job_index)]
+        for path in (self.to.path, self.to.manifest.path, partial(failed_path, self.to.state)):
+            self.to.fs.evict(map(path, outputs))
 
     def _sweep(self) -> None:
         """Remove what writers that died left, where this shard writes."""

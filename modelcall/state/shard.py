@@ -121,9 +121,12 @@ def progress(
     todo: list[ListedFile] = []
     republish: set[str] = set()
     for file in files:
-        entry = to.manifest.get(name_of(file))
+        name = name_of(file)
+        entry = to.manifest.get(name)
         if entry is None or entry.run not in runs or not to.fs.exists(to.path(entry.output)):
             todo.append(file)
+            if to.manifest.was_announced(name, to.path(name)):
+                republish.add(file.name)
         elif entry.whole or (row_limit is not None and entry.row_limit is not None and row_limit <= entry.row_limit):
             done(entry)
         else:
