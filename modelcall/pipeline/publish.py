@@ -107,7 +107,7 @@ class Publisher:
                 tally, details = self._write(job, source, journal, hashed, failed)
                 if tally.rows != rows:
                     raise FatalError(f"{job.path}: has {tally.rows} rows now, had {rows} when it was scored")
-                self._inputs.check(job)
+                self._inputs.check(job, content=journal.content)
                 self._to.lock.check()
                 entry = self._entry(job, tally, hashed, details)
                 self._commit(sink, path, entry)
