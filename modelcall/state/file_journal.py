@@ -59,6 +59,12 @@ class RowSet:
         byte = row >> 3
         return byte < len(self._bits) and bool(self._bits[byte] & (1 << (row & 7)))
 
+    def covers(self, first: int, count: int) -> bool:
+        """Whether each of ``count`` rows from ``first`` on is in the set."""
+        bits = int.from_bytes(self._bits[first >> 3 : (first + count + 7) >> 3], "little") >> (first & 7)
+        every = (1 << count) - 1
+        return bits & every == every
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:

@@ -70,6 +70,14 @@ def test_a_row_set_is_a_set(rows: list[int]) -> None:
     assert [row for row in range(3010) if row in ours] == sorted(seen)
 
 
+@given(st.sets(st.integers(0, 60)), st.integers(0, 70), st.integers(0, 70))
+def test_a_row_set_knows_whether_it_covers_a_range(rows: set[int], first: int, count: int) -> None:
+    ours = RowSet()
+    for row in rows:
+        ours.add(row)
+    assert ours.covers(first, count) is rows.issuperset(range(first, first + count))
+
+
 async def test_the_next_owner_reads_what_the_last_one_wrote(tmp_path: Path) -> None:
     await write(tmp_path, 1, {5: SCORED, 2: FAILED})
     await write(tmp_path, 2, {3: SCORED})
