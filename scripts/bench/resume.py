@@ -133,7 +133,10 @@ def answered(rows: int, share: float) -> Iterable[int]:
 
 
 def peak(pid: int) -> int:
-    """Return the most memory a process has had, in kB; 0 if it is ending. (Its rusage counts that of its parent.)"""
+    """Return the most memory a process has had, in kB; 0 if it is ending.
+
+    Its rusage would count that of its parent.
+    """
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
