@@ -55,24 +55,23 @@ class OpenFile:
             FileFailure: The input has a column of a name that the run adds, or cannot be read on.
         """
         wanted = None if plan.columns is None else [*plan.columns, *sorted(plan.added)]
-        chunks = self._source.rows(wanted, chunk_rows=plan.chunk_rows, limit=self.job.row_limit)
+        chunks = self._source.rows_left(
+            wanted, recorded=self.journal.recorded, chunk_rows=plan.chunk_rows, limit=self.job.row_limit
+        )
         loop = asyncio.get_running_loop()
         coming = loop.run_in_executor(threads, _next, chunks)
         try:
             while (chunk := await coming) is not None:
                 coming = loop.run_in_executor(threads, _next, chunks)
-                for row in chunk:
-                    await self._issue(row, window, plan)
+                for index, row in chunk:
+                    await self._issue(index, row, window, plan)
+            self.rows = self._source.row_count
         finally:
             self._finish_one()
             await asyncio.wait([coming])
             coming.cancelled() or coming.exception()  # seen, if we are leaving for another reason
 
-    async def _issue(self, row: AnyRow, window: Window, plan: ReadingPlan) -> None:
-        index = self.rows
-        self.rows += 1
-        if index in self.journal.recorded:
-            return
+    async def _issue(self, index: int, row: AnyRow, window: Window, plan: ReadingPlan) -> None:
         if isinstance(row, BadRow):
             self._bad(index, row, stop=plan.stop_at_bad_row)
             return
@@ -119,5 +118,5 @@ class OpenFile:
         await self._complete
 
 
-def _next(chunks: Iterator[list[AnyRow]]) -> list[AnyRow] | None:
+def _next(chunks: Iterator[list[tuple[int, AnyRow]]]) -> list[tuple[int, AnyRow]] | None:
     return next(chunks, None)

@@ -118,7 +118,7 @@ class Publisher:
                 entry = self._entry(job, tally, hashed, details)
                 if not entry.whole:
                     self._to.manifest.announce(entry)
-                self._inputs.check(job)
+                self._inputs.check(job, content=journal.content)
                 self._to.lock.check()
                 self._commit(sink, path, entry)
                 failed.commit()

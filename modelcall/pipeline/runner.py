@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from modelcall.pipeline.input import InputFiles
     from modelcall.pipeline.job import FileJob
     from modelcall.pipeline.publish import Publisher
+    from modelcall.state.file_journal import FileJournal
     from modelcall.state.journal import ShardJournal
     from modelcall.types import RowScorer, RunListener
 
@@ -159,7 +160,7 @@ class Runner:
         assert task is not None  # noqa: S101  we are in one; for the type checker
         self._readers.add(task)
         try:
-            journal = await self._blocking(partial(self._journal.open, job.name, fingerprint=job.fingerprint))
+            journal = await self._blocking(partial(self._open_journal, job))
             source = await self._blocking(partial(self._inputs.open, job))
             try:
                 file = OpenFile(job, source, journal, self._listener)
@@ -171,6 +172,9 @@ class Runner:
             self._readers.discard(task)
             self._reading.release()
         return file
+
+    def _open_journal(self, job: FileJob) -> FileJournal:
+        return self._journal.open(job.name, fingerprint=job.fingerprint, content=self._inputs.content(job))
 
     async def _publish(self, file: OpenFile) -> FileResult:
         """Publish a complete file and retire its journal."""

@@ -15,10 +15,12 @@ from modelcall.pipeline.input import InputFiles
 from modelcall.pipeline.job import FileJob
 from modelcall.pipeline.owning import beat, tell_loss, to_its_end
 from modelcall.pipeline.publish import Destination, Publisher
+from modelcall.pipeline.recorded import refuse_edited, take_repaired
 from modelcall.pipeline.runner import Runner
 from modelcall.state.journal import ShardJournal, retire_published
 from modelcall.state.lock import acquire
-from modelcall.state.run import note_runs
+from modelcall.state.place import journal_folder, refuse_elsewhere, work_folder
+from modelcall.state.run import FileVersion, note_runs
 from modelcall.state.shard import Progress, delete_finished, progress, refuse_finished, shard_files
 
 if TYPE_CHECKING:
@@ -83,31 +85,38 @@ class ShardRun:
         *,
         stat_folder: str,
         limits: Limits,
+        repaired: Mapping[str, ListedFile] | None = None,
     ) -> None:
         self._store = store
         self._chain = chain
         self.record = chain[0]
         self.shard = shard
         self.to = to
-        self.work_folder = f"{stat_folder}/{self.record.run}-{shard}"
-        self._journals = f"{self.work_folder}/journal"
+        self._stat_folder = stat_folder
+        self.work_folder = work_folder(stat_folder, self.record, shard)
+        self._journals = journal_folder(self.work_folder)
         self._limits = limits
+        self._repaired = repaired or {}
         self._lock: Lock | None = None
         self._beating: asyncio.Task[None] | None = None
         self.tally = Tally()
 
     def files(self) -> list[ListedFile]:
-        """The files of this shard, as far as the debug limits let it go."""
-        return shard_files(self.record, self.shard.job_index)[: self._limits.files]
+        """The files of this shard, as far as the debug limits let it go; repaired ones as they are now."""
+        files = shard_files(self.record, self.shard.job_index)[: self._limits.files]
+        return [self._repaired.get(file.name, file) for file in files]
 
     @asynccontextmanager
     async def owned(self, *, delete_existing: bool) -> AsyncIterator[None]:
         """Hold the shard's lock, joined to the run; the heartbeat goes on meanwhile.
 
         Raises:
-            ConfigError: A living process holds it, or finished output is in the way of a new run.
+            ConfigError: A living process holds it, finished output is in the way of a new run, or this shard's recorded
+                answers are elsewhere.
         """
         try:
+            place = partial(refuse_elsewhere, self._store, self.record, self.shard, stat_folder=self._stat_folder)
+            await to_its_end(place)
             lock = await to_its_end(self._acquire)
             self._beating = asyncio.get_running_loop().create_task(beat(lock))
             await to_its_end(partial(self._join, delete_existing=delete_existing))
@@ -132,6 +141,8 @@ class ShardRun:
         """Take part in the run; the first time, an earlier run's output in the way is removed, or refused, as asked."""
         make_private_folder(self.work_folder)
         if self._store.has_joined(self.record, self.shard):
+            if self._store.stat_folder(self.record, self.shard) != self._stat_folder:
+                self._store.join(self.record, self.shard, stat_folder=self._stat_folder)
             return
         files = shard_files(self.record, self.shard.job_index)
         delete = delete_existing and self.record.extends is None
@@ -139,7 +150,7 @@ class ShardRun:
         if delete:
             delete_finished(self.to, map(self.record.output_of, files), run=self.record.run)
         note_runs(self.to.fs, self.to.state, self._chain)
-        self._store.join(self.record, self.shard)
+        self._store.join(self.record, self.shard, stat_folder=self._stat_folder)
 
     def settled(self) -> Mapping[str, str] | None:
         """Return what was settled for this run, or for the run it extends. Blocking."""
@@ -147,7 +158,11 @@ class ShardRun:
         return next((settled for settled in found if settled is not None), None)
 
     def progress(self) -> Progress:
-        """Tell what is left to do, count what is done, and clear away what a killed process left. Blocking."""
+        """Tell what is left to do, count what is done, and clear away what a killed process left. Blocking.
+
+        Raises:
+            ConfigError: An input file is not the one whose answers are recorded.
+        """
         self._evict()
         self._sweep()
         published: list[str] = []
@@ -166,6 +181,8 @@ class ShardRun:
             done=done,
         )
         retire_published(self._journals, published)
+        take_repaired(self._store, self.record, left.todo, self._repaired, folder=self._journals)
+        refuse_edited(self.to.fs, self._journals, left.todo, run=self.record.run)
         return left
 
     def _evict(self) -> None:
@@ -240,6 +257,8 @@ class ShardRun:
                 self.tally.add(result.counts.total, result.counts.failed, result.failures or {})
             else:
                 self.tally.broken_files[result.job.name] = result.failure or "unknown"
+                version = FileVersion(result.job.name, result.job.fingerprint, failed=True)
+                await asyncio.to_thread(self._store.note_version, self.record, version)
 
     def mark_done(self) -> None:
         """Note that the shard went through all its files, unless limits left something out. Blocking."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from modelcall.errors import FatalError
 from modelcall.fs.append import AppendFile
 from modelcall.state import outcomes
@@ -25,6 +27,11 @@ _HEADER_KEY = 0
 def file_key(name: str) -> str:
     """Return the name under which a file's journals are kept: safe on every disk, whatever the input is called."""
     return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+
+
+def journal_header(file: str, *, fingerprint: str, content: str, run: str) -> bytes:
+    """Return what the first frame of a journal says: whose answers these are, and to which very content."""
+    return orjson.dumps({"journal": 1, "file": file, "input": fingerprint, "content": content, "run": run})
 
 
 class RowSet:
@@ -52,6 +59,12 @@ class RowSet:
         byte = row >> 3
         return byte < len(self._bits) and bool(self._bits[byte] & (1 << (row & 7)))
 
+    def covers(self, first: int, count: int) -> bool:
+        """Whether each of ``count`` rows from ``first`` on is in the set."""
+        bits = int.from_bytes(self._bits[first >> 3 : (first + count + 7) >> 3], "little") >> (first & 7)
+        every = (1 << count) - 1
+        return bits & every == every
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -65,10 +78,12 @@ class Segment:
 class FileJournal:
     """The recorded outcomes of one input file."""
 
-    def __init__(self, path: str, *, header: bytes, earlier: list[Segment]) -> None:
+    def __init__(self, path: str, *, header: bytes, earlier: list[Segment], content: str = "") -> None:
         self._log = AppendFile(path)
         self._header: bytes | None = frame(_HEADER_KEY, header)
         self._earlier = earlier
+        self.content = content
+        """Digest of what the input file held when it was opened."""
         self._buffer: list[bytes] = []
         self._written = 0
         self.unsynced = False
@@ -137,17 +152,23 @@ def _records(segment: Segment, damage: Damage) -> Iterator[tuple[int, bytes]]:
         yield from read_frames(stream, size=segment.size - stream.tell(), damage=damage)
 
 
+def header_of(segment: Segment) -> bytes | None:
+    """Return what a journal says of itself, or None if that is damaged."""
+    with Path(segment.path).open("rb") as stream:
+        header = parse(stream.readline())
+    return None if header is None else header[1]
+
+
 def believed(segment: Segment, expected: bytes, file: str) -> Segment:
     """Return what an earlier owner wrote, if it is about this very content of the file."""
-    with Path(segment.path).open("rb") as stream:
-        line = stream.readline()
-    header = parse(line)
+    header = header_of(segment)
     if header is None:
-        if segment.size <= len(line):
-            return replace(segment, size=0)  # nothing was recorded
+        with Path(segment.path).open("rb") as stream:
+            if segment.size <= len(stream.readline()):
+                return replace(segment, size=0)  # nothing was recorded
         message = f"{segment.path}: the journal of {file} is damaged at its start"
         raise FatalError(message, hint="Start over with --fresh, or restore the file.")
-    if header[1] != expected:
+    if header != expected:
         message = f"{segment.path}: this journal belongs to another input or run than {file} has now"
         raise FatalError(message, hint="Start over with --fresh.")
     return segment

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
-
 from modelcall.errors import FatalError
 from modelcall.fs.append import make_private_folder
 from modelcall.fs.local_sink import sync_folder
-from modelcall.state.file_journal import FileJournal, Segment, believed, file_key
+from modelcall.state.file_journal import FileJournal, Segment, believed, file_key, journal_header
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -51,19 +50,15 @@ class ShardJournal:
     def prepare(self) -> None:
         """Make the folder, and fix how much of every earlier owner's journal counts. Blocking."""
         make_private_folder(self.folder)
-        for entry in sorted(os.scandir(self.folder), key=lambda entry: entry.name):
-            key, _, rest = entry.name.partition(".")
-            epoch = rest.removesuffix(".log")
-            if rest.endswith(".log") and epoch.isdigit() and int(epoch) < self._epoch:
-                self._earlier.setdefault(key, []).append(Segment(entry.path, entry.stat().st_size))
+        self._earlier = earlier_segments(self.folder, before=self._epoch)
 
-    def open(self, file: str, *, fingerprint: str) -> FileJournal:
+    def open(self, file: str, *, fingerprint: str, content: str = "") -> FileJournal:
         """Return the journal of an input file, with what earlier owners recorded of this very content. Blocking."""
         key = file_key(file)
-        header = orjson.dumps({"journal": 1, "file": file, "input": fingerprint, "run": self._identity})
+        header = journal_header(file, fingerprint=fingerprint, content=content, run=self._identity)
         earlier = [believed(segment, header, file) for segment in self._earlier.get(key, [])]
         path = str(Path(self.folder) / f"{key}.{self._epoch:06d}.log")
-        journal = FileJournal(path, header=header, earlier=earlier)
+        journal = FileJournal(path, header=header, earlier=earlier, content=content)
         journal.load()
         self._open[key] = journal
         return journal
@@ -156,6 +151,28 @@ async def _repeat(
             await work()
     except FatalError as error:
         on_failure(error)
+
+
+def earlier_segments(folder: str, *, before: int = sys.maxsize) -> dict[str, list[Segment]]:
+    """Return what the owners before an epoch wrote, by file key, the oldest first. Blocking."""
+    found: dict[str, list[Segment]] = {}
+    if not Path(folder).is_dir():
+        return found
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        key, _, rest = entry.name.partition(".")
+        epoch = rest.removesuffix(".log")
+        if rest.endswith(".log") and epoch.isdigit() and int(epoch) < before:
+            found.setdefault(key, []).append(Segment(entry.path, entry.stat().st_size))
+    return found
+
+
+def set_aside(segment: Segment) -> int:
+    """Take the journal of a content that no longer exists out of the way; return how many rows it holds. Blocking."""
+    path = Path(segment.path)
+    with path.open("rb") as stream:
+        rows = sum(1 for _ in stream) - 1
+    path.rename(path.with_suffix(".aside"))
+    return rows
 
 
 def retire_published(folder: str, files: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import itertools
 import os
 import threading
 from pathlib import Path
@@ -70,6 +71,15 @@ def test_a_row_set_is_a_set(rows: list[int]) -> None:
     assert [row for row in range(3010) if row in ours] == sorted(seen)
 
 
+def test_a_row_set_knows_whether_it_covers_a_range() -> None:
+    ours = RowSet()
+    rows = {*range(3, 30), *range(32, 50)}
+    for row in rows:
+        ours.add(row)
+    for first, count in itertools.product(range(60), range(60)):
+        assert ours.covers(first, count) is rows.issuperset(range(first, first + count)), (first, count)
+
+
 async def test_the_next_owner_reads_what_the_last_one_wrote(tmp_path: Path) -> None:
     await write(tmp_path, 1, {5: SCORED, 2: FAILED})
     await write(tmp_path, 2, {3: SCORED})
@@ -80,6 +90,16 @@ async def test_the_first_recorded_outcome_of_a_row_counts(tmp_path: Path) -> Non
     await write(tmp_path, 1, {5: SCORED})
     await write(tmp_path, 2, {5: FAILED})
     assert reopen(tmp_path, 3) == {5: SCORED}
+
+
+async def test_a_journal_written_in_several_parts_is_one_header_and_its_rows(tmp_path: Path) -> None:
+    shard, journal = opened(tmp_path)
+    for row in (7, 3, 9):
+        journal.record(row, SCORED)
+        await shard.flush()
+    await shard.close()
+    assert Path(journal.path).read_bytes().count(b"\n") == 4
+    assert reopen(tmp_path, 2) == dict.fromkeys((3, 7, 9), SCORED)
 
 
 async def test_a_second_outcome_of_a_row_is_not_even_written(tmp_path: Path) -> None:
