@@ -121,14 +121,16 @@ async def test_a_journal_of_another_input_is_refused(tmp_path: Path) -> None:
         reopen(tmp_path, 2, fingerprint="2-y")
 
 
-async def test_a_damaged_header_is_refused_not_believed(tmp_path: Path) -> None:
-    await write(tmp_path, 1, {1: SCORED})
+@pytest.mark.parametrize("damage", [b"\0" * 30, b"x", b"\n"])
+async def test_records_after_a_damaged_header_answer_for_themselves(tmp_path: Path, damage: bytes) -> None:
+    await write(tmp_path, 1, {1: SCORED, 2: FAILED})
     path = tmp_path / f"{file_key('a.jsonl')}.000001.log"
-    data = bytearray(path.read_bytes())
-    data[12] ^= 1
-    path.write_bytes(bytes(data))
-    with pytest.raises(FatalError, match="damaged at its start"):
-        reopen(tmp_path, 2)
+    whole = path.read_bytes()
+    path.write_bytes(damage + whole[len(damage) :])
+    assert reopen(tmp_path, 2) == {1: SCORED, 2: FAILED}
+    at = whole.index(b"\n")
+    path.write_bytes(whole[:at] + b"." + whole[at + 1 :])
+    assert reopen(tmp_path, 2) == {2: FAILED}
 
 
 async def test_a_disk_that_refuses_is_fatal_and_asked_only_once(tmp_path: Path) -> None:
