@@ -111,11 +111,14 @@ class FileJournal:
         self.unsynced = True
 
     def sync(self) -> None:
-        """Make what was written survive a power loss. Blocking."""
+        """Make what was written survive a power loss. Blocking.
+
+        Raises:
+            FileNotFoundError: It was retired meanwhile.
+        """
         if self.unsynced:
             self.unsynced = False
-            with suppress(FileNotFoundError):  # retired meanwhile
-                self._log.sync()
+            self._log.sync()
 
     def outcomes(self, spill_folder: str) -> Iterator[tuple[int, Outcome]]:
         """Yield each recorded row once, by row index; the first recorded outcome counts. Bounded memory. Blocking."""

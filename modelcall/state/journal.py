@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from modelcall.errors import FatalError
-from modelcall.fs.append import make_private_folder
+from modelcall.fs.append import AppendFile, make_private_folder
 from modelcall.fs.local_sink import sync_folder
 from modelcall.state.file_journal import FileJournal, Segment, believed, file_key
 
@@ -42,6 +43,7 @@ class ShardJournal:
         self._identity = identity
         self._open: dict[str, FileJournal] = {}
         self._earlier: dict[str, list[Segment]] = {}
+        self._inherited: list[AppendFile] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._writing, self._syncing = asyncio.Lock(), asyncio.Lock()
         self._writer = ThreadPoolExecutor(1, "modelcall-journal")
@@ -49,13 +51,17 @@ class ShardJournal:
         self.failure: FatalError | None = None
 
     def prepare(self) -> None:
-        """Make the folder, and fix how much of every earlier owner's journal counts. Blocking."""
+        """Make the folder, and fix how much of every earlier owner's journal counts. Blocking.
+
+        What counts is to be synced like our own: its owner may have been killed before it came to that.
+        """
         make_private_folder(self.folder)
         for entry in sorted(os.scandir(self.folder), key=lambda entry: entry.name):
             key, _, rest = entry.name.partition(".")
             epoch = rest.removesuffix(".log")
             if rest.endswith(".log") and epoch.isdigit() and int(epoch) < self._epoch:
                 self._earlier.setdefault(key, []).append(Segment(entry.path, entry.stat().st_size))
+                self._inherited.append(AppendFile(entry.path))
 
     def open(self, file: str, *, fingerprint: str) -> FileJournal:
         """Return the journal of an input file, with what earlier owners recorded of this very content. Blocking."""
@@ -88,8 +94,9 @@ class ShardJournal:
         async with self._syncing:
             self._raise()
             unsynced = [journal for journal in self._open.values() if journal.unsynced]
-            if unsynced:
-                await self._blocking(self._syncer, partial(_sync_all, unsynced, self.folder))
+            inherited, self._inherited = self._inherited, []
+            if unsynced or inherited:
+                await self._blocking(self._syncer, partial(_sync_all, [*unsynced, *inherited], self.folder))
 
     async def _blocking(self, thread: Executor, work: Callable[[], object]) -> None:
         """Do what is done even if nobody waits for it any more: what was taken must be written, a failure be known."""
@@ -141,9 +148,10 @@ def _write_all(dirty: list[tuple[FileJournal, list[bytes]]]) -> None:
         journal.write(buffer)
 
 
-def _sync_all(unsynced: list[FileJournal], folder: str) -> None:
+def _sync_all(unsynced: list[FileJournal | AppendFile], folder: str) -> None:
     for journal in unsynced:
-        journal.sync()
+        with suppress(FileNotFoundError):  # retired meanwhile
+            journal.sync()
     sync_folder(folder)
 
 

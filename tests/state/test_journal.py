@@ -256,6 +256,22 @@ async def test_recorded_outcomes_are_synced_and_so_is_the_way_to_them(
     assert synced[2:] == [journal.path, shard.folder]
 
 
+async def test_what_an_owner_left_that_was_killed_before_its_sync_is_synced_once_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(tmp_path, 1, {0: SCORED})
+    synced: list[str] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
+    shard = ShardJournal(str(tmp_path), epoch=2, identity="run")
+    shard.prepare()
+    await shard._sync()
+    assert synced == [str(tmp_path / f"{file_key('a.jsonl')}.000001.log"), str(tmp_path)]
+    await shard.close()
+    assert len(synced) == 2
+
+
 async def test_a_failed_sync_is_fatal_and_never_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = 0
 
