@@ -44,6 +44,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_synced_before_named_and_named_before_the_folder_is_synced(
     tmp_path: Path, calls: list[str], *, overwrite: bool, naming: str
 ) -> None:
+    FS.makedirs(str(tmp_path))
+    calls.clear()
     with FS.sink(str(tmp_path / "a"), overwrite=overwrite) as sink:
         sink.write(b"x")
         sink.commit()
@@ -75,6 +77,7 @@ def test_a_failed_sync_publishes_nothing_is_not_repeated_and_names_the_file(
         syncs.append(descriptor)
         raise OSError(number, os.strerror(number))
 
+    FS.makedirs(str(tmp_path))
     monkeypatch.setattr(os, "fsync", failing)
     sink = FS.sink(str(tmp_path / "a"))
     with sink:
