@@ -89,6 +89,20 @@ def test_a_failed_sync_publishes_nothing_is_not_repeated_and_names_the_file(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sink_that_cannot_remove_its_temporary_file_lets_go_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(path: Path, **_: bool) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    with pytest.raises(KeyError), FS.sink(str(tmp_path / "a")):
+        monkeypatch.setattr(Path, "unlink", read_only)
+        raise KeyError("why it is given up")
+    monkeypatch.undo()
+    FS.sweep(str(tmp_path), deep=False)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_full_disk_while_writing_names_the_file_and_leaves_nothing(tmp_path: Path) -> None:
     full = Path("/dev/full")
     if not full.exists():
