@@ -138,8 +138,12 @@ def _new_temporary(path: str, mode: int) -> tuple[str, int]:
         descriptor = os.open(temporary, _NEW, mode)
         with suppress(OSError):  # no locks on this mount: leftovers then stay
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_nlink:  # else cleaned away between the two calls
-            return temporary, descriptor
+        try:
+            if os.fstat(descriptor).st_nlink:  # else cleaned away between the two calls
+                return temporary, descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
 
 

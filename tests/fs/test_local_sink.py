@@ -95,9 +95,23 @@ def test_a_sink_that_cannot_remove_its_temporary_file_lets_go_of_it(
     def read_only(path: Path, **_: bool) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
-    with pytest.raises(KeyError), FS.sink(str(tmp_path / "a")):
-        monkeypatch.setattr(Path, "unlink", read_only)
-        raise KeyError("why it is given up")
+    sink = FS.sink(str(tmp_path / "a"))
+    monkeypatch.setattr(Path, "unlink", read_only)
+    sink.abort()
+    monkeypatch.undo()
+    FS.sweep(str(tmp_path), deep=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_file_that_cannot_be_looked_at_is_let_go_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: int) -> os.stat_result:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fstat", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        FS.sink(str(tmp_path / "a"))
     monkeypatch.undo()
     FS.sweep(str(tmp_path), deep=False)
     assert list(tmp_path.iterdir()) == []
