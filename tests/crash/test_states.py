@@ -1,6 +1,7 @@
 """Every disk that a crash may leave is started again, and comes to the end of the run that never crashed."""
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.crash.states_disk import Disk, Recorder, State, states
+from tests.crash.states_disk import Change, Disk, Recorder, State, states
 from tests.crash.states_starts import Desk, End, memory_folder
 
 BATCHES = [pytest.param("parquet", 0, 2000, id="parquet-0"), pytest.param("jsonl", 0, 3000, id="jsonl-0")] + [
@@ -52,10 +53,19 @@ class Crashes:
         self._seen |= found.keys()
         return new
 
-    def _killed(self) -> Disk:
-        """The disk of a run that was killed somewhere, before the machine has synced anything of itself."""
+    def names(self) -> dict[int, str]:
+        """The steps that give something its final name, with that name."""
+        changes = ((at, step) for at, step in enumerate(self._first.steps) if isinstance(step, Change))
+        return {at: name for at, step in changes for name, _ in step.set if not name.endswith(".tmp")}
+
+    def resumed(self, at: int) -> list[State]:
+        """The states of crashes of a run that was killed after a step and started again."""
+        return self._new(self._recorded(self._killed(at)))
+
+    def _killed(self, at: int) -> Disk:
+        """The disk of a run that was killed after a step, before the machine has synced anything of itself."""
         disk = Disk()
-        for step in self._first.steps[: self._rng.randrange(len(self._first.steps))]:
+        for step in self._first.steps[: at + 1]:
             disk.apply(step)
         self._desk.put(disk.killed("a resume is recorded"))
         return disk
@@ -63,7 +73,7 @@ class Crashes:
     def lives(self) -> Iterator[list[State]]:
         """The states of crashes of a whole run, of one that was killed before, and of starts after such a crash."""
         yield (first := self._new(self._first))
-        yield (resumed := self._new(self._recorded(self._killed())))
+        yield (resumed := self.resumed(self._rng.randrange(len(self._first.steps))))
         for _ in range(GENERATIONS):
             crash = self._rng.choice([*first, *resumed])
             self._desk.put(crash)
@@ -111,3 +121,28 @@ def test_whatever_a_crash_leaves_the_next_start_comes_to_the_same_end(
     print(f"{started} crash states of seed {seed}, {output_format}, in {time.process_time() - began:.0f} s")
     assert not failures, f"{len(failures)} of {started} states:\n" + "\n".join(failures[:20])
     assert started == count
+
+
+@pytest.mark.parametrize(
+    ("output_format", "wanted"),
+    [
+        pytest.param("jsonl", r"out/[^.]*\.jsonl|.*/manifest/.*json", id="jsonl"),
+        pytest.param("jsonl", ".*", id="jsonl-all", marks=pytest.mark.long),
+        pytest.param("parquet", ".*", id="parquet-all", marks=pytest.mark.long),
+    ],
+)
+def test_what_a_killed_run_has_named_and_not_synced_is_durable_before_the_next_start_relies_on_it(
+    output_format: str, wanted: str, folder: Path, record_property: Callable[[str, Any], None]
+) -> None:
+    rng = random.Random(output_format)
+    crashes = Crashes(Desk(folder, output_format=output_format, seed=0), rng)
+    started, failures = 0, []
+    for at in [at for at, name in crashes.names().items() if re.fullmatch(wanted, name)]:
+        powerless = [state for state in crashes.resumed(at) if state.recorded and state.story.startswith("power")]
+        some = rng.sample(powerless, min(len(powerless), 40))
+        failures += [f"killed after step {at}, then {text}" for text in crashes.failures(some)]
+        started += len(some)
+    record_property("states", started)
+    print(f"{started} crash states of runs killed after a name was given")
+    assert not failures, f"{len(failures)} of {started} states:\n" + "\n".join(failures[:20])
+    assert started >= 200
