@@ -162,7 +162,10 @@ class FileSystem(ABC):
             sink.commit()
 
     def sweep(self, folder: str, *, deep: bool) -> None:  # noqa: B027  a store that leaves nothing behind does nothing
-        """Remove what writers that died left in a folder (``deep``: and below); what living ones are writing stays."""
+        """Remove what writers that died left in a folder (``deep``: and below); what living ones are writing stays.
+
+        What they finished is made as durable as if they had lived.
+        """
 
     def evict(self, paths: Iterable[str]) -> None:  # noqa: B027  as above
         """Make every sink fail at its commit that was begun under one of these names before this call.

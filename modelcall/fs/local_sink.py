@@ -91,9 +91,10 @@ class LocalSink:
             sync_folder(str(Path(self._path).parent))
 
     def abort(self) -> None:
-        """Leave no trace. Without effect after :meth:`commit`."""
+        """Leave no trace; what the disk does not let go of is swept by the next start. No effect after a commit."""
         if not self._stream.closed:
-            self._discard()
+            with suppress(OSError):  # why it is given up matters more
+                self._discard()
 
     def __enter__(self) -> Self:
         return self
@@ -103,9 +104,11 @@ class LocalSink:
 
     def _discard(self) -> None:
         """Remove the temporary name if it is still there, then let go of its lock."""
-        Path(self._temporary).unlink(missing_ok=True)
-        with suppress(OSError):  # bytes that cannot be flushed belong to a file that is given up
-            self._stream.close()
+        try:
+            Path(self._temporary).unlink(missing_ok=True)
+        finally:
+            with suppress(OSError):  # bytes that cannot be flushed belong to a file that is given up
+                self._stream.close()
 
 
 def clean_temporaries(folder: str) -> list[str]:
@@ -144,8 +147,12 @@ def _new_temporary(path: str, mode: int) -> tuple[str, int]:
         descriptor = os.open(temporary, _NEW, mode)
         with suppress(OSError):  # no locks on this mount: leftovers then stay
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_nlink:  # else cleaned away between the two calls
-            return temporary, descriptor
+        try:
+            if os.fstat(descriptor).st_nlink:  # else cleaned away between the two calls
+                return temporary, descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
 
 

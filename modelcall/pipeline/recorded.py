@@ -68,4 +68,4 @@ def take_repaired(
 
 def _of_other(segment: Segment, file: ListedFile) -> bool:
     header = header_of(segment)
-    return header is not None and orjson.loads(header)["input"] != file.fingerprint
+    return header is None or orjson.loads(header)["input"] != file.fingerprint

@@ -199,6 +199,7 @@ class ShardRun:
         for folder in sorted(outputs):
             self.to.fs.sweep(folder, deep=False)
         self.to.fs.sweep(self.to.state, deep=True)
+        self._store.sweep()
 
     def jobs(self, left: Progress) -> list[FileJob]:
         """Return the jobs for what is left to do."""

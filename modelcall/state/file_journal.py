@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,7 @@ class Segment:
 
     path: str
     size: int
-    """So many bytes are believed; 0 if it was killed during its first write."""
+    """So many bytes count."""
 
 
 class FileJournal:
@@ -126,11 +126,14 @@ class FileJournal:
         self.unsynced = True
 
     def sync(self) -> None:
-        """Make what was written survive a power loss. Blocking."""
+        """Make what was written survive a power loss. Blocking.
+
+        Raises:
+            FileNotFoundError: It was retired meanwhile.
+        """
         if self.unsynced:
             self.unsynced = False
-            with suppress(FileNotFoundError):  # retired meanwhile
-                self._log.sync()
+            self._log.sync()
 
     def outcomes(self, spill_folder: str) -> Iterator[tuple[int, Outcome]]:
         """Yield each recorded row once, by row index; the first recorded outcome counts. Bounded memory. Blocking."""
@@ -148,7 +151,7 @@ class FileJournal:
 
 def _records(segment: Segment, damage: Damage) -> Iterator[tuple[int, bytes]]:
     with suppress(FileNotFoundError), Path(segment.path).open("rb") as stream:
-        stream.readline()  # the header was checked when the journal was opened
+        stream.readline()  # the header
         yield from read_frames(stream, size=segment.size - stream.tell(), damage=damage)
 
 
@@ -160,15 +163,17 @@ def header_of(segment: Segment) -> bytes | None:
 
 
 def believed(segment: Segment, expected: bytes, file: str) -> Segment:
-    """Return what an earlier owner wrote, if it is about this very content of the file."""
+    """Return what an earlier owner wrote, if it is about this very content of the file.
+
+    A first line that is not whole tells nothing against it: the name says which file of which run it is about, a run
+    reads one content of each file (what was recorded of another is set aside), and every record answers for itself.
+    Power lost before the first sync leaves such.
+
+    Raises:
+        FatalError: It says that it is about another content.
+    """
     header = header_of(segment)
-    if header is None:
-        with Path(segment.path).open("rb") as stream:
-            if segment.size <= len(stream.readline()):
-                return replace(segment, size=0)  # nothing was recorded
-        message = f"{segment.path}: the journal of {file} is damaged at its start"
-        raise FatalError(message, hint="Start over with --fresh, or restore the file.")
-    if header != expected:
+    if header is not None and header != expected:
         message = f"{segment.path}: this journal belongs to another input or run than {file} has now"
         raise FatalError(message, hint="Start over with --fresh.")
     return segment

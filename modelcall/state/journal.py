@@ -15,12 +15,13 @@ import asyncio
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcall.errors import FatalError
-from modelcall.fs.append import make_private_folder
+from modelcall.fs.append import AppendFile, make_private_folder
 from modelcall.fs.local_sink import sync_folder
 from modelcall.state.file_journal import FileJournal, Segment, believed, file_key, journal_header
 
@@ -41,6 +42,7 @@ class ShardJournal:
         self._identity = identity
         self._open: dict[str, FileJournal] = {}
         self._earlier: dict[str, list[Segment]] = {}
+        self._inherited: list[AppendFile] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._writing, self._syncing = asyncio.Lock(), asyncio.Lock()
         self._writer = ThreadPoolExecutor(1, "modelcall-journal")
@@ -48,9 +50,13 @@ class ShardJournal:
         self.failure: FatalError | None = None
 
     def prepare(self) -> None:
-        """Make the folder, and fix how much of every earlier owner's journal counts. Blocking."""
+        """Make the folder, and fix how much of every earlier owner's journal counts. Blocking.
+
+        What counts is to be synced like our own: its owner may have been killed before it came to that.
+        """
         make_private_folder(self.folder)
         self._earlier = earlier_segments(self.folder, before=self._epoch)
+        self._inherited = [AppendFile(segment.path) for some in self._earlier.values() for segment in some]
 
     def open(self, file: str, *, fingerprint: str, content: str = "") -> FileJournal:
         """Return the journal of an input file, with what earlier owners recorded of this very content. Blocking."""
@@ -83,8 +89,9 @@ class ShardJournal:
         async with self._syncing:
             self._raise()
             unsynced = [journal for journal in self._open.values() if journal.unsynced]
-            if unsynced:
-                await self._blocking(self._syncer, partial(_sync_all, unsynced, self.folder))
+            inherited, self._inherited = self._inherited, []
+            if unsynced or inherited:
+                await self._blocking(self._syncer, partial(_sync_all, [*unsynced, *inherited], self.folder))
 
     async def _blocking(self, thread: Executor, work: Callable[[], object]) -> None:
         """Do what is done even if nobody waits for it any more: what was taken must be written, a failure be known."""
@@ -136,9 +143,10 @@ def _write_all(dirty: list[tuple[FileJournal, list[bytes]]]) -> None:
         journal.write(buffer)
 
 
-def _sync_all(unsynced: list[FileJournal], folder: str) -> None:
+def _sync_all(unsynced: list[FileJournal | AppendFile], folder: str) -> None:
     for journal in unsynced:
-        journal.sync()
+        with suppress(FileNotFoundError):  # retired meanwhile
+            journal.sync()
     sync_folder(folder)
 
 

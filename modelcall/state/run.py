@@ -184,6 +184,10 @@ class RunStore:
             for job_index in range(record.world_size)
         )
 
+    def sweep(self) -> None:
+        """Clear away what shards that were killed left of records they were writing."""
+        self._fs.sweep(self._folder, deep=True)
+
     def _path(self, number: int, name: str) -> str:
         return f"{self._folder}/{number:06d}/{name}.json"
 
