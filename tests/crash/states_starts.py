@@ -214,9 +214,13 @@ class Desk:
         return End(
             published=ours,
             failed={name: data for name, data in tree.items() if "/failed/" in name},
-            side_files={name for name in sides if "/locks/" not in name and not name.endswith("/ledger.log")},
+            side_files={name for name in sides if not _HISTORY.search(name)},
             problems=self._verified[key],
         )
+
+
+_HISTORY = re.compile(r"/locks/|/ledger\.log$|/runs/.*/file-")
+"""Of side files: who owned the shard, how far it was, which files had failed. It may differ from run to run."""
 
 
 def published(tree: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -268,8 +272,8 @@ def _promises(recorder: Recorder) -> Iterator[None]:
         sync(*args)
         recorder.promise(recorder.disk.recorded)
 
-    def committed(self: Manifest, entry: Entry) -> None:
-        put(self, entry)
+    def committed(self: Manifest, entry: Entry, **options: Any) -> None:
+        put(self, entry, **options)
         recorder.promise(frozenset((entry.file, row) for row in range(entry.rows)))
 
     with patch.object(journal, "_sync_all", synced), patch.object(Manifest, "put", committed):
