@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from modelcall.pipeline.input import InputFiles
     from modelcall.pipeline.job import FileJob
     from modelcall.pipeline.publish import Publisher
-    from modelcall.state.journal import ShardJournal
+    from modelcall.state.file_journal import FileJournal
+    from modelcall.state.journal import Base, ShardJournal
     from modelcall.types import RowScorer, RunListener
 
 FATAL_DRAIN_SECONDS = 5.0
@@ -42,7 +43,11 @@ class RunnerSettings:
     max_concurrent_files: int
     chunk_rows: int
     stop_at_bad_row: bool = False
-    """Else it is kept, as a failed row."""
+    """Else it is a failed row."""
+    stop_at_failure: bool = False
+    """Of any other row; else it is a failed row."""
+    drop_failed: bool = False
+    """Failed rows are left out of the output."""
     grace_seconds: float = 20.0
 
 
@@ -62,7 +67,9 @@ class Runner:
         publisher: Publisher,
         listener: RunListener,
         settings: RunnerSettings,
+        base_of: Callable[[FileJob], Base | None] = lambda _: None,
     ) -> None:
+        self._base_of = base_of
         self._scorer = scorer
         self._inputs = inputs
         self._journal = journal
@@ -83,6 +90,7 @@ class Runner:
             added=publisher.added,
             chunk_rows=settings.chunk_rows,
             stop_at_bad_row=settings.stop_at_bad_row,
+            stop_at_failure=settings.stop_at_failure,
         )
 
     async def run(self, jobs: AsyncIterator[FileJob]) -> AsyncIterator[FileResult]:
@@ -159,18 +167,25 @@ class Runner:
         assert task is not None  # noqa: S101  we are in one; for the type checker
         self._readers.add(task)
         try:
-            journal = await self._blocking(partial(self._journal.open, job.name, fingerprint=job.fingerprint))
+            journal = await self._blocking(partial(self._open_journal, job))
             source = await self._blocking(partial(self._inputs.open, job))
             try:
-                file = OpenFile(job, source, journal, self._listener)
+                file = OpenFile(job, source, journal, self._listener, self._reading_plan)
                 self._listener.file_started(job.name, recorded=journal.recorded.count)
-                await file.read(self._window, self._threads, self._reading_plan)
+                await file.read(self._window, self._threads)
             finally:
                 source.close()
         finally:
             self._readers.discard(task)
             self._reading.release()
         return file
+
+    def _open_journal(self, job: FileJob) -> FileJournal:
+        base = self._base_of(job)
+        if base is not None:
+            read = base.outcomes
+            base = replace(base, outcomes=lambda: self._publisher.unless_cancelled(read()))
+        return self._journal.open(job.name, fingerprint=job.fingerprint, base=base)
 
     async def _publish(self, file: OpenFile) -> FileResult:
         """Publish a complete file and retire its journal."""
@@ -182,7 +197,7 @@ class Runner:
                 await self._blocking(file.journal.retire)
         counts = FileCounts(total=entry.rows, scored=entry.scored, failed=entry.failed)
         self._listener.file_done(file.job.name, counts)
-        return FileResult(file.job, counts, failures=entry.failures)
+        return FileResult(file.job, counts, failures=entry.failures, dropped=entry.dropped)
 
     @contextmanager
     def _ending(self) -> Iterator[None]:

@@ -24,6 +24,8 @@ class Invocation:
     """What the command line adds to a task."""
 
     fresh: bool = False
+    retry: bool = False
+    """Ask failed rows again."""
     job_index: int | None = None
     world_size: int | None = None
 
@@ -73,6 +75,8 @@ class Summary:
     max_failed_ratio: float
     outputs: list[str] = field(default_factory=list)
     passes: list[Tally] = field(default_factory=list)
+    retry: bool = False
+    """Failed rows were to be asked again."""
     worked: bool = False
     """Whether there was anything to do."""
     waiting: tuple[str, ...] = ()

@@ -54,7 +54,7 @@ class TaskRun:
     ) -> None:
         self._loaded = loaded
         self._task = loaded.task
-        self._fresh = invocation.fresh
+        self._invocation = invocation
         self._listener = listener
         self._begins = begins
         self._stop = stop
@@ -107,6 +107,7 @@ class TaskRun:
                 listener=self._listener,
                 begins=self._begins,
                 stop=self._stop,
+                retry=self._invocation.retry,
             )
             try:
                 await self._passes(store, start, scoring, summary)
@@ -157,7 +158,7 @@ class TaskRun:
     def _begin(self, store: RunStore) -> Start:
         output = self._loaded.paths.output
         request = StartRequest(
-            fresh=self._fresh,
+            fresh=self._invocation.fresh,
             resume=self._task.options.resume,
             dated="timestamp" in placeholders_in(output),
             job_index=self.shard.job_index,
@@ -168,14 +169,17 @@ class TaskRun:
             output_format=self._task.data.output_format,
             output_file=output.rpartition("/")[2] if self._single else None,
             now=self._now,
+            retry=self._invocation.retry,
         )
         return begin(store, request, list_input=self._list, before_create=self._check_before)
 
     def _identity(self) -> dict[str, str]:
         data = self._task.data
         added = {name: str(kind) for name, kind in self._columns.columns(self._plan.columns or {}).items()}
+        drop = {"options.on_error": "drop"} if self._task.options.on_error == "drop" else {}
         return {
             **self._plan.identity,
+            **drop,
             "data.input_folder": self._loaded.paths.input,
             "data.output_format": data.output_format,
             "data.output_columns": orjson.dumps(data.output_columns).decode(),
@@ -228,6 +232,7 @@ class TaskRun:
             timestamp=start.record.timestamp,
             shard=self.shard,
             max_failed_ratio=self._task.options.max_failed_ratio,
+            retry=self._invocation.retry,
             waiting=start.waiting,
             passed_over=self._listing.passed_over if self._listing else (),
         )

@@ -175,12 +175,13 @@ class Bench:
         output_columns: tuple[str, ...] | None = None,
         keep_raw: bool = True,
         prefix: str = "",
+        retry: bool = False,
     ) -> Tally:
         run = self.run_of(limits)
         plan = ResultPlan(judge.columns, is_judge=True, keep_raw=keep_raw, prefix=prefix)
         self.seen = Seen()
         async with run.owned(delete_existing=False):
-            left = run.progress()
+            left = run.progress(retry=retry)
             run.tally.unfinished = len(left.todo)
             self.runner = run.runner(judge, plan, output_columns=output_columns, listener=self.seen, settings=settings)
             await run.work(InlineEngine().run(self.runner.run, run.jobs(left)))
