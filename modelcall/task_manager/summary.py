@@ -96,7 +96,8 @@ class Summary:
         rows = sum(tally.rows for tally in self.passes)
         failed = sum(tally.failed for tally in self.passes)
         broken = any(tally.broken_files for tally in self.passes)
-        return 3 if broken or failed > self.max_failed_ratio * rows else 0
+        too_many = bool(failed) and failed / rows > self.max_failed_ratio  # a product would round 0.29 * 100 down
+        return 3 if broken or too_many else 0
 
 
 class Begins(Protocol):
