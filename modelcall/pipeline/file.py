@@ -27,7 +27,7 @@ _BAD_ROW_HINT = (
     "with --fresh, since another input is another run."
 )
 _FAILURE_HINT = (
-    "Start again to go on, the row staying failed, or with --retry-failed to ask it again; options.on_error: keep does "
+    "Start again to go on, the row staying failed, or with --retry_failed to ask it again; options.on_error: keep does "
     "not stop."
 )
 

@@ -21,10 +21,12 @@ from modelcall.state.shard import (
     Progress,
     begin_retry,
     delete_finished,
+    journal_folder,
     progress,
     refuse_finished,
     retry_since,
     shard_files,
+    work_folder,
 )
 
 if TYPE_CHECKING:
@@ -100,8 +102,8 @@ class ShardRun:
         self.record = chain[0]
         self.shard = shard
         self.to = to
-        self.work_folder = f"{stat_folder}/{self.record.run}-{shard}"
-        self._journals = f"{self.work_folder}/journal"
+        self.work_folder = work_folder(stat_folder, self.record, shard)
+        self._journals = journal_folder(self.work_folder)
         self._limits = limits
         self._ownership: Ownership | None = None
         self._retry_since = 0

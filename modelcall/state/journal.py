@@ -16,7 +16,6 @@ as the manifest names the same, it stands for the output, and journals before it
 from __future__ import annotations
 
 import asyncio
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -30,8 +29,9 @@ from modelcall.fs.append import make_private_folder
 from modelcall.fs.errors import storage_failure
 from modelcall.fs.local_sink import LocalSink, sync_folder
 from modelcall.state import outcomes
-from modelcall.state.file_journal import FileJournal, Segment, believed, file_key
+from modelcall.state.file_journal import FileJournal, Segment, file_key
 from modelcall.state.frames import frame
+from modelcall.state.segments import PUBLISHED, journal_facts, marked, segments_in, since_published
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 0.1
 SYNC_SECONDS = 1.0
-_PUBLISHED = ".published.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +81,13 @@ class ShardJournal:
         With a ``base``, with what has been recorded since that was published, on top of it.
         """
         key = file_key(file)
-        facts = {"journal": 1, "file": file, "input": fingerprint, "run": self._identity}
-        earlier = [believed(segment, facts, file) for segment in self._earlier.get(key, [])]
+        facts = journal_facts(file, fingerprint=fingerprint, identity=self._identity)
+        earlier = marked(self._earlier.get(key, []), facts, file)
         since = since_published(earlier, base.checksum) if base else earlier
         leftovers = earlier[: len(earlier) - len(since)]
         stem = str(Path(self.folder) / f"{key}.{self._epoch:06d}")
         if base is not None and not since:
-            since = [_read_back(f"{stem}{_PUBLISHED}", self._epoch, facts, base)]
+            since = [_read_back(f"{stem}{PUBLISHED}", self._epoch, facts, base)]
         journal = FileJournal(
             f"{stem}.log",
             header=orjson.dumps(facts),
@@ -166,25 +165,6 @@ class ShardJournal:
             for thread in (self._writer, self._syncer):
                 await asyncio.to_thread(thread.shutdown)
         self._raise()  # what was under way when the background ended
-
-
-def segments_in(folder: str, *, before: int | None = None) -> dict[str, list[Segment]]:
-    """Return what stands in a folder of journals by file key, of owners ``before`` one (None: of all). Blocking."""
-    found: dict[str, list[Segment]] = {}
-    for entry in os.scandir(folder):
-        key, _, rest = entry.name.partition(".")
-        epoch = rest.removesuffix(_PUBLISHED).removesuffix(".log")
-        if rest.endswith(".log") and epoch.isdigit() and (before is None or int(epoch) < before):
-            found.setdefault(key, []).append(Segment(entry.path, entry.stat().st_size, int(epoch)))
-    for segments in found.values():
-        segments.sort(key=lambda segment: (segment.epoch, not segment.path.endswith(_PUBLISHED)))
-    return found
-
-
-def since_published(segments: list[Segment], checksum: str) -> list[Segment]:
-    """Return what has been recorded since an output was read back, that included; empty if it was not."""
-    at = [index for index, segment in enumerate(segments) if segment.published == checksum]
-    return segments[at[-1] :] if at else []
 
 
 def _read_back(path: str, epoch: int, facts: Mapping[str, Any], base: Base) -> Segment:

@@ -72,6 +72,16 @@ def shard_files(record: RunRecord, job_index: int) -> list[ListedFile]:
     return assign(record.files, record.world_size)[job_index]
 
 
+def work_folder(stat_folder: str, record: RunRecord, shard: ShardKey) -> str:
+    """Return the private folder of a shard: ledger, journals, whatever else its owners keep."""
+    return f"{stat_folder}/{record.run}-{shard}"
+
+
+def journal_folder(work_folder: str) -> str:
+    """Return where the journals of a shard stand."""
+    return f"{work_folder}/journal"
+
+
 def refuse_finished(
     to: OutputFolder, files: Iterable[ListedFile], name_of: Callable[[ListedFile], str], *, delete_existing: bool
 ) -> None:

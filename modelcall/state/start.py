@@ -37,7 +37,7 @@ class StartRequest:
     output_file: str | None
     now: datetime
     retry: bool = False
-    """``--retry-failed``: only rows of the last run are of interest, finished or not."""
+    """``--retry_failed``: only rows of the last run are of interest, finished or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def begin(
     while True:
         newest = store.newest()
         if newest is None and request.retry:
-            raise ConfigError("no run of this task has begun there", hint="Start it without --retry-failed.")
+            raise ConfigError("no run of this task has begun there", hint="Start it without --retry_failed.")
         if newest is not None and not _starts_over(store, newest, request):
             start = _go_on(store, newest, request, list_input())
         else:

@@ -119,7 +119,7 @@ async def test_a_failure_ends_the_start_and_is_shown_and_the_next_one_goes_on(tm
     first = FakeJudge(ceiling=1, act=refuse(row))
     with pytest.raises(FatalError, match=f"a.jsonl, row {row} failed: refused: refused\nIts answer: no") as stopped:
         await bench.start(first, settings=stop)
-    assert "--retry-failed" in (stopped.value.hint or "")
+    assert "--retry_failed" in (stopped.value.hint or "")
     assert not (bench.output / "a.parquet").exists()
     second = FakeJudge(ceiling=1, act=refuse(row))
     tally = await bench.start(second, settings=stop)
