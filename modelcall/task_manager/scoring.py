@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.preflight import Seen
     from modelcall.pipeline.shard_run import ShardRun
-    from modelcall.scorers.planning import ScorerPlan
+    from modelcall.scorers.planning import MakeScorer, ScorerPlan
     from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunStore
     from modelcall.state.shard import Progress
@@ -85,7 +85,8 @@ class Scoring:
         seen = await asyncio.to_thread(self._look, left.todo)
         self._warn_of_unknown(frozenset(seen.columns))
         await asyncio.to_thread(self._write_config, run)
-        scorer = await self._stop.unless_asked(self._scorer(run, frozenset(seen.columns)))
+        make = partial(self._plan.make, retry=len(left.replaces) == len(left.todo) and left.again > 0)
+        scorer = await self._stop.unless_asked(self._scorer(run, frozenset(seen.columns), make))
         if scorer is None:
             return
         try:
@@ -93,12 +94,12 @@ class Scoring:
         finally:
             await scorer.close()
 
-    async def _scorer(self, run: ShardRun, columns: frozenset[str]) -> RowScorer:
+    async def _scorer(self, run: ShardRun, columns: frozenset[str], make: MakeScorer) -> RowScorer:
         """Make and open the scorer with what the first shard settled; settle it if this is the first."""
         urls = await asyncio.to_thread(self._serve)
         known = await asyncio.to_thread(run.settled)
         if known is None:
-            scorer, settled = await _settled(self._plan.make(columns, urls), None)
+            scorer, settled = await _settled(make(columns, urls), None)
             ours = {**settled, _COLUMNS: orjson.dumps(sorted(columns)).decode()}
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(scorer.close)
@@ -106,7 +107,7 @@ class Scoring:
                 if known == ours:
                     stack.pop_all()
                     return scorer
-        scorer, _ = await _settled(self._plan.make(frozenset(orjson.loads(known[_COLUMNS])), urls), known)
+        scorer, _ = await _settled(make(frozenset(orjson.loads(known[_COLUMNS])), urls), known)
         return scorer
 
     async def _work(self, run: ShardRun, scorer: RowScorer, left: Progress) -> None:

@@ -8,6 +8,7 @@ import pytest
 from modelcall.mock.faults.rules import parse_faults
 from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
+from tests.cli.test_run_task import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,44 @@ def test_failed_rows_are_asked_again_and_the_exit_code_is_the_new_states(
     assert nothing.code == 0
     assert "0: no failed row can be asked again" in nothing.out
     assert shell("run-task", "task.yaml").code == 0
+
+
+def test_rows_that_fail_again_do_not_speak_against_the_prompt(shell: Shell, broken: EmbeddedServer) -> None:
+    """Else a retry of more than a hundred stubborn rows would always stop."""
+    shell.rows("in/a.jsonl", 500)
+    shell.task(broken.base_url)
+    assert shell("run-task", "task.yaml", *ONE_ATTEMPT).code == 3
+    failed = len(failed_rows(shell))
+    assert failed > 101
+    with EmbeddedServer(MockOptions(faults=parse_faults({"score_missing": 1.0}))) as worse:
+        shell.task(worse.base_url)
+        again = shell("run-task", "task.yaml", "--retry_failed", "--json", *ONE_ATTEMPT)
+    assert (again.code, again.json["rows_of_this_start"], again.json["rows"]["failed"]) == (3, failed, failed)
+
+
+def test_a_retry_that_is_killed_is_an_unfinished_run_that_a_plain_start_goes_on_with(
+    shell: Shell, broken: EmbeddedServer
+) -> None:
+    """Even where the task starts over after a finished run and removes what it wrote."""
+    shell.rows("in/a.jsonl", 60)
+    over = ("--set", "options.resume=false", "--delete_existing")
+    shell.task(broken.base_url)
+    assert shell("run-task", "task.yaml", *ONE_ATTEMPT, *over).code == 3
+    failed = failed_rows(shell)
+    journals = shell.folder / "out/.modelcall"
+    with EmbeddedServer(MockOptions(latency=0.2)) as slow:
+        shell.task(slow.base_url)
+        child = shell.start("run-task", "task.yaml", "--retry_failed", *over)
+        wait_for(lambda: any(".published" not in path.name for path in journals.glob("*/journal/*.log")))
+        child.kill()
+        child.communicate()
+        assert shell("verify", "out").code == 0
+        done = shell("run-task", "task.yaml", *over, "--json")
+        assert (done.code, done.json["rows"]["scored"]) == (0, 60)
+        assert done.json["rows_of_this_start"] < len(failed)
+        assert slow.referee().requests <= len(failed) + 12  # in flight, and one flush window
+    assert [row["api_attempts"] for row in shell.read("out/a.jsonl")] == [1 + (row in failed) for row in range(60)]
+    assert shell("verify", "out").code == 0
 
 
 def test_bad_rows_are_not_asked_again_and_the_exit_code_stays(shell: Shell, server: EmbeddedServer) -> None:
