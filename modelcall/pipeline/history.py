@@ -21,11 +21,14 @@ class History:
 
     Rows come in order, and each failure of a row after more attempts than the last; so stand the lines of the file, and
     one that is there already is not added again: whoever is killed may repeat this.
+
+    Of an output that does not stand yet (not ``replaces``) there is no history: what is there is of another run.
     """
 
-    def __init__(self, fs: FileSystem, path: str) -> None:
+    def __init__(self, fs: FileSystem, path: str, *, replaces: bool) -> None:
         self._fs = fs
         self._path = path
+        self._replaces = replaces
         self._sink: Sink | None = None
         self._stack = ExitStack()
         self._old: Iterator[dict[str, Any]] = iter(())
@@ -53,13 +56,15 @@ class History:
     def commit(self) -> None:
         """Publish the history, old and new, if anything was added."""
         if self._sink is None:
+            if not self._replaces and self._fs.exists(self._path):
+                self._fs.remove(self._path)
             return
         while self._next is not None:
             self._copy(self._sink)
         self._sink.commit()
 
     def _open_old(self) -> None:
-        if self._fs.exists(self._path):
+        if self._replaces and self._fs.exists(self._path):
             self._old = map(orjson.loads, self._stack.enter_context(self._fs.open(self._path)))
         self._next = next(self._old, None)
 

@@ -18,7 +18,7 @@ class SideLists:
 
     def __init__(self, to: OutputFolder, job: FileJob) -> None:
         self.failed = FailedRows(to.fs, to.failed_list(job.output), file=job.name)
-        self.history = History(to.fs, to.history(job.output))
+        self.history = History(to.fs, to.history(job.output), replaces=job.republish)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:

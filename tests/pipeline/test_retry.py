@@ -116,6 +116,21 @@ async def test_manifest_and_lists_tell_the_new_state_and_the_history_the_old(ben
     assert bench.verify().problems == []
 
 
+@pytest.mark.parametrize("retried", [False, True])
+async def test_the_history_of_another_run_does_not_become_this_ones(bench: Bench, retried: bool) -> None:
+    await bench.start(FakeJudge(act=refuse(3, 9)))
+    await bench.start(FakeJudge(), retry=True)
+    name = name_of(bench)
+    (bench.output / name).unlink()
+    (bench.output / f".modelcall/manifest/{name}.json").unlink()
+    await bench.start(FakeJudge(act=refuse(5)))
+    history = bench.output / f".modelcall/history/{name}.jsonl"
+    assert not history.exists()
+    if retried:
+        await bench.start(FakeJudge(), retry=True)
+        assert [line["row_index"] for line in lines(history)] == [5]
+
+
 async def test_with_nothing_to_ask_again_nothing_happens(bench: Bench) -> None:
     await bench.start(FakeJudge())
     before = (bench.output / name_of(bench)).stat().st_ino
