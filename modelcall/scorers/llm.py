@@ -63,7 +63,7 @@ class JudgeSpec:
     keep_raw: bool = True
     """Keep the text of the last completion (``api_return``)."""
     watch_prompt: bool = True
-    """Stop if most of the first rows fail on the form of their answers."""
+    """Stop if most of the first rows fail for what is the same for all."""
 
     def row_prompt(self) -> RowPrompt:
         """Settle the template's placeholders."""
