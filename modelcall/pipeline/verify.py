@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from modelcall.formats.base import Source
+    from modelcall.fs.base import FileStat
     from modelcall.state.manifest import Entry
     from modelcall.state.run import RunRecord
     from modelcall.state.shard import OutputFolder
@@ -91,17 +92,26 @@ def _verify_file(
     output: OutputFolder, name: str, file: str, runs: Mapping[str, RunRecord], findings: Findings
 ) -> list[str]:
     try:
-        entry = output.manifest.get(name)
+        entry, stat = _standing(output, name)
         if entry is None or entry.run not in runs:
             return [f"{name}: not published: {file} is unfinished"]
         seen = Findings()
         problems = list(_entry_problems(output, entry, runs[entry.run], seen))
-        if problems and output.manifest.get(name) != entry:  # replaced meanwhile: what was read does not go together
+        if problems and _standing(output, name) != (entry, stat):  # replaced meanwhile: what was read is of both
             return _verify_file(output, name, file, runs, findings)
     except FatalError as error:
         return [error.message]
     findings.add(seen)
     return [f"{name}: {problem}" for problem in problems]
+
+
+def _standing(output: OutputFolder, name: str) -> tuple[Entry | None, FileStat | None]:
+    """Return what is told of an output, and what tells it apart from one that replaces it."""
+    try:
+        stat = output.fs.stat(output.path(name))
+    except (OSError, ModelCallError):
+        stat = None
+    return output.manifest.get(name), stat
 
 
 def _entry_problems(output: OutputFolder, entry: Entry, run: RunRecord, seen: Findings) -> Iterator[str]:

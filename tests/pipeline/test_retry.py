@@ -1,6 +1,8 @@
 """Failed rows asked again: what is asked, what comes out, what is told, and what a death in between leaves."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -261,3 +263,23 @@ async def test_an_output_that_was_changed_is_not_built_upon(bench: Bench) -> Non
     tally = await bench.start(judge, retry=True)
     assert tally.broken_files == {"a.jsonl": f"{path}: changed since it was published"}
     assert not judge.asked
+
+
+async def test_verify_finds_nothing_wrong_while_outputs_are_replaced(bench: Bench) -> None:
+    for number in range(5):
+        bench.jsonl(f"f{number}.jsonl", TEXTS)
+    await bench.start(FakeJudge(act=refuse(*REFUSED)))
+    over = threading.Event()
+
+    def look() -> list[str]:
+        found: list[str] = []
+        while not over.is_set():
+            found += bench.verify().problems
+        return found
+
+    looking = asyncio.create_task(asyncio.to_thread(look))
+    for round_ in range(1, 6):
+        await bench.start(FakeJudge(act=refuse(*REFUSED[round_:])), retry=True)
+    over.set()
+    assert await looking == []
+    assert bench.verify().failed == 12  # of each file the bad row, and the one that was refused to the end
