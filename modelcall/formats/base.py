@@ -24,6 +24,30 @@ class BadRow:
 
 AnyRow: TypeAlias = "Row | BadRow"
 
+
+class RowSelection(Protocol):
+    """Some rows of a file, by index."""
+
+    def __contains__(self, row: int) -> bool: ...
+
+    def covers(self, first: int, count: int) -> bool:
+        """Whether it holds each of ``count`` rows from ``first`` on."""
+
+
+class NoRows:
+    """The empty selection."""
+
+    def __contains__(self, row: int) -> bool:
+        """No row is in it."""
+        return False
+
+    def covers(self, first: int, count: int) -> bool:  # noqa: ARG002  the protocol's signature
+        """It holds none."""
+        return not count
+
+
+NO_ROWS = NoRows()
+
 Opener: TypeAlias = Callable[[], BinaryIO]
 """Opens the input file anew: seekable, at its first byte. Every pass opens, reads and closes its own stream."""
 
@@ -37,14 +61,22 @@ class Source(Protocol):
 
     blank_lines: int
     """Lines with nothing on them that the last pass over the file came by; they are no rows."""
+    row_count: int
+    """Rows that the last pass of :meth:`rows_left` came by, those passed over too."""
+
+    def rows_left(
+        self, columns: Sequence[str] | None, *, recorded: RowSelection, chunk_rows: int, limit: int | None = None
+    ) -> Iterator[list[tuple[int, AnyRow]]]:
+        """Rows to score with their index, in order, in lists of 1 to ``chunk_rows``; not those that are ``recorded``.
+
+        Only ``columns`` (None: all), only among the first ``limit`` rows. A column that the file lacks is left out.
+        Passing over recorded rows costs next to nothing, or a resumed file of millions would begin late.
+        """
 
     def rows(
         self, columns: Sequence[str] | None, *, chunk_rows: int, limit: int | None = None
     ) -> Iterator[list[AnyRow]]:
-        """Rows to score, in order, in lists of at most ``chunk_rows``.
-
-        Only ``columns`` (None: all), only the first ``limit`` rows. A column that the file lacks is left out.
-        """
+        """All rows, as :meth:`rows_left` gives them."""
 
     def column_names(self) -> list[str]:
         """Names of all input columns. JSONL: in order of first appearance; reads the file."""

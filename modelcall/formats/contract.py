@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from modelcall.types import Row
 
 
+class Recorded(frozenset[int]):
+    """A selection of rows, for tests."""
+
+    def covers(self, first: int, count: int) -> bool:
+        """Whether it holds each of ``count`` rows from ``first`` on."""
+        return self.issuperset(range(first, first + count))
+
+
 class SourceContract:
     """What the pipeline relies on of a source."""
 
@@ -73,6 +81,20 @@ class SourceContract:
                 sum(map(len, source.records(None, limit=limit))),
             )
             assert counts == (expected,) * 3, f"limit {limit} gave {counts} rows, batch rows, records"
+
+    def test_recorded_rows_are_passed_over(self) -> None:
+        """The others come with their index; all are counted."""
+        source = self.make(self.ROWS)
+        total = len(self.ROWS)
+        for recorded in (set(), {0}, {total - 1}, set(range(total)), set(range(20)), set(range(0, total, 2)), {99}):
+            for limit in (None, 0, 7, total + 1):
+                left = source.rows_left(None, recorded=Recorded(recorded), chunk_rows=4, limit=limit)
+                end = total if limit is None else min(limit, total)
+                expected = [(index, self.ROWS[index]) for index in range(end) if index not in recorded]
+                chunks = list(left)
+                assert list(itertools.chain.from_iterable(chunks)) == expected, f"all but {recorded}, up to {limit}"
+                assert all(1 <= len(chunk) <= 4 for chunk in chunks), "1 … chunk_rows rows"  # noqa: PLR2004
+                assert source.row_count == end, "rows that are passed over count"
 
     def test_schema_and_names_agree(self) -> None:
         """In the order of the file."""

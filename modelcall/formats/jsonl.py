@@ -7,14 +7,14 @@ keeps its place. ``.gz`` and ``.zst`` are unpacked on the way.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from modelcall.errors import FileFailure
-from modelcall.formats.base import BadRow
+from modelcall.formats.base import NO_ROWS, BadRow
 from modelcall.formats.failures import changed
 from modelcall.formats.lines import read_lines
 from modelcall.formats.settle import Shape
@@ -23,7 +23,7 @@ from modelcall.formats.strict_json import members, parse_object
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from modelcall.formats.base import AnyRow, Opener
+    from modelcall.formats.base import AnyRow, Opener, RowSelection
     from modelcall.types import Row
 
 MAX_LINE_BYTES = 128 << 20
@@ -39,6 +39,8 @@ class _Line:
 
     number: int
     """From 1, blank lines counted."""
+    row: int
+    """From 0, blank lines not counted."""
     text: bytes | None
     """Without white space around it; None: too long."""
 
@@ -53,13 +55,21 @@ class JsonlSource:
         self._settled: tuple[pa.Schema, list[str]] | None = None
         self.blank_lines = 0
         """Blank lines in what the latest pass has read."""
+        self.row_count = 0
 
     def rows(
         self, columns: Sequence[str] | None, *, chunk_rows: int, limit: int | None = None
     ) -> Iterator[list[AnyRow]]:
+        """All rows."""
+        for chunk in self.rows_left(columns, recorded=NO_ROWS, chunk_rows=chunk_rows, limit=limit):
+            yield [row for _, row in chunk]
+
+    def rows_left(
+        self, columns: Sequence[str] | None, *, recorded: RowSelection, chunk_rows: int, limit: int | None = None
+    ) -> Iterator[list[tuple[int, AnyRow]]]:
         """Rows to score; numbers as written, integers of any size."""
-        for lines in _batched(islice(self._lines(), limit), chunk_rows):
-            yield [_chosen(self._parse(line), columns) for line in lines]
+        for lines in _batched(self._lines(limit, recorded), chunk_rows):
+            yield [(line.row, _chosen(self._parse(line), columns)) for line in lines]
 
     def column_names(self) -> list[str]:
         """Names of all columns, in order of first appearance; reads the file."""
@@ -80,7 +90,7 @@ class JsonlSource:
     def batches(self, schema: pa.Schema, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Columns in ``schema``; a JSON text column holds each value's text as it stands in the file."""
         texts = frozenset(self.schema()[1]).intersection(schema.names)
-        for lines in _batched(islice(self._lines(), limit), BATCH_ROWS):
+        for lines in _batched(self._lines(limit), BATCH_ROWS):
             rows = [self._cells(line, texts) for line in lines]
             try:
                 arrays = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in schema]
@@ -90,22 +100,33 @@ class JsonlSource:
 
     def records(self, columns: Sequence[str] | None, *, limit: int | None = None) -> Iterator[list[bytes]]:
         """Rows as JSON text: the very bytes of the input, or the chosen members as they stand there."""
-        for lines in _batched(islice(self._lines(), limit), BATCH_ROWS):
+        for lines in _batched(self._lines(limit), BATCH_ROWS):
             yield [self._record(line, columns) for line in lines]
 
     def close(self) -> None:
         """Nothing is held between passes."""
 
-    def _lines(self) -> Iterator[_Line]:
-        self.blank_lines = 0
-        for number, line in enumerate(
-            read_lines(self._opener, name=self._name, max_bytes=self._max_line_bytes), start=1
+    def _lines(self, limit: int | None = None, recorded: RowSelection = NO_ROWS) -> Iterator[_Line]:
+        """Rows among the first ``limit`` that are not recorded."""
+        self.blank_lines = self.row_count = 0
+        end = sys.maxsize if limit is None else limit
+        for line in read_lines(
+            self._opener,
+            name=self._name,
+            max_bytes=self._max_line_bytes,
+            passed=lambda count: self.row_count + count <= end and recorded.covers(self.row_count, count),
         ):
-            text = line if line is None else line.strip(b" \t\r")
-            if text == b"":
+            if self.row_count >= end:
+                return
+            text = line if line is None or isinstance(line, int) else line.strip(b" \t\r")
+            if isinstance(text, int):
+                self.row_count += text
+            elif text == b"":
                 self.blank_lines += 1
             else:
-                yield _Line(number, text)
+                row, self.row_count = self.row_count, self.row_count + 1
+                if row not in recorded:
+                    yield _Line(self.row_count + self.blank_lines, row, text)
 
     def _parse(self, line: _Line) -> AnyRow:
         if line.text is None:

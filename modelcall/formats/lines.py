@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -11,15 +12,20 @@ from modelcall.formats.detect import MAGIC_BYTES, compression_of, content_of, re
 from modelcall.formats.failures import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from modelcall.formats.base import Opener
 
 CHUNK_BYTES = 1 << 20
 
 
-def read_lines(opener: Opener, *, name: str, max_bytes: int) -> Iterator[bytes | None]:
+def read_lines(
+    opener: Opener, *, name: str, max_bytes: int, passed: Callable[[int], bool] = lambda _: False
+) -> Iterator[bytes | int | None]:
     r"""Yield the lines of a file, split on ``\n`` only and without it; None for one of more than ``max_bytes``.
+
+    Before the next so many lines, none of them blank, are split, ``passed`` is asked whether they are to be passed
+    over; then their number is yielded for them.
 
     A byte order mark at the start is dropped. Compressed members and frames follow each other without a border. One
     that is cut short is an error wherever it is cut, never a shorter file.
@@ -28,25 +34,47 @@ def read_lines(opener: Opener, *, name: str, max_bytes: int) -> Iterator[bytes |
         FileFailure: Compressed data that is cut or damaged; content that its name does not promise.
     """
     with reading(name), opener() as stream:
-        yield from split_lines(_text(stream, name), max_bytes=max_bytes)
+        yield from split_lines(_text(stream, name), max_bytes=max_bytes, passed=passed)
 
 
-def split_lines(chunks: Iterable[bytes], *, max_bytes: int) -> Iterator[bytes | None]:
+def split_lines(
+    chunks: Iterable[bytes], *, max_bytes: int, passed: Callable[[int], bool] = lambda _: False
+) -> Iterator[bytes | int | None]:
     r"""Join and split pieces at ``\n``; what stands behind the last one is a line unless it is empty."""
     held: list[bytes] = []
     size = 0
     for chunk in chunks:
-        head, *tails = chunk.split(b"\n")
-        for following in tails:
-            yield _joined(held, head) if size + len(head) <= max_bytes else None
-            held, size, head = [], 0, following
-        size += len(head)
+        start, end = 0, chunk.rfind(b"\n")
+        if end >= 0:
+            start = chunk.index(b"\n") + 1
+            size += start - 1
+            yield _joined(held, chunk[: start - 1]) if size <= max_bytes else None
+            if start <= end:
+                yield from _split(chunk, start, end, max_bytes=max_bytes, passed=passed)
+            held, size, start = [], 0, end + 1
+        size += len(chunk) - start
         if size <= max_bytes:
-            held.append(head)
+            held.append(chunk[start:])
         else:
             held.clear()
     if size:
         yield b"".join(held) if size <= max_bytes else None
+
+
+_MAYBE_BLANK = re.compile(rb"\n[ \t\r\n]")
+
+
+def _split(
+    chunk: bytes, start: int, end: int, *, max_bytes: int, passed: Callable[[int], bool]
+) -> Iterator[bytes | int | None]:
+    """Split whole lines, the last one's end at ``end``, or pass over them; among blank ones that is hard to tell."""
+    if _MAYBE_BLANK.search(chunk, start - 1, end + 1) is None:
+        count = chunk.count(b"\n", start, end) + 1
+        if passed(count):
+            yield count
+            return
+    for line in chunk[start:end].split(b"\n"):
+        yield line if len(line) <= max_bytes else None
 
 
 def _joined(held: list[bytes], head: bytes) -> bytes:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelcall.errors import FileFailure
-from modelcall.formats.base import BadRow
+from modelcall.formats.base import NO_ROWS, BadRow
 from modelcall.formats.detect import MAGIC_BYTES, content_of, refuse_content
 from modelcall.formats.failures import changed, reading
 from modelcall.formats.values import json_values, python_values
@@ -19,7 +19,7 @@ from modelcall.formats.values import json_values, python_values
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from modelcall.formats.base import AnyRow, Opener
+    from modelcall.formats.base import AnyRow, Opener, RowSelection
 
 BATCH_ROWS = 1000
 BATCH_BYTES = 16 << 20
@@ -36,15 +36,24 @@ class ParquetSource:
         self._name = name
         self._metadata: pq.FileMetaData | None = None
         self.blank_lines = 0
+        self.row_count = 0
 
     def rows(
         self, columns: Sequence[str] | None, *, chunk_rows: int, limit: int | None = None
     ) -> Iterator[list[AnyRow]]:
+        """All rows."""
+        for chunk in self.rows_left(columns, recorded=NO_ROWS, chunk_rows=chunk_rows, limit=limit):
+            yield [row for _, row in chunk]
+
+    def rows_left(
+        self, columns: Sequence[str] | None, *, recorded: RowSelection, chunk_rows: int, limit: int | None = None
+    ) -> Iterator[list[tuple[int, AnyRow]]]:
         """Rows to score, values as :func:`~modelcall.formats.values.python_values` gives them."""
-        first = 0
-        for batch in self._batches(columns, most=chunk_rows, limit=limit):
-            yield _rows(batch, first)
-            first += batch.num_rows
+        self.row_count = 0
+        for count, batch in self._pieces(columns, most=chunk_rows, limit=limit, recorded=recorded):
+            first, self.row_count = self.row_count, self.row_count + count
+            if batch is not None and not recorded.covers(first, count):
+                yield [(index, row) for index, row in enumerate(_rows(batch, first), first) if index not in recorded]
 
     def column_names(self) -> list[str]:
         """Names of all columns; reads the footer."""
@@ -97,25 +106,41 @@ class ParquetSource:
             return file.schema_arrow
 
     def _batches(self, columns: Sequence[str] | None, *, most: int, limit: int | None) -> Iterator[pa.RecordBatch]:
+        for _, batch in self._pieces(columns, most=most, limit=limit, recorded=NO_ROWS):
+            if batch is not None:
+                yield batch
+
+    def _pieces(
+        self, columns: Sequence[str] | None, *, most: int, limit: int | None, recorded: RowSelection
+    ) -> Iterator[tuple[int, pa.RecordBatch | None]]:
+        """Rows in batches, with their number; None for those that are recorded and need not be read."""
         left = limit
         with self._open() as file:
             names = file.schema_arrow.names
             present = names if columns is None else [name for name in columns if name in names]
-            for batch in _row_groups(file, present, most=most):
-                if left is not None and left <= batch.num_rows:
+            for count, batch in _row_groups(file, present, most=most, recorded=recorded):
+                if left is not None and left <= count:
                     if left:
-                        yield batch.slice(0, left)
+                        yield left, None if batch is None else batch.slice(0, left)
                     return
-                left = None if left is None else left - batch.num_rows
-                yield batch
+                left = None if left is None else left - count
+                yield count, batch
 
 
-def _row_groups(file: pq.ParquetFile, columns: list[str], *, most: int) -> Iterator[pa.RecordBatch]:
+def _row_groups(
+    file: pq.ParquetFile, columns: list[str], *, most: int, recorded: RowSelection
+) -> Iterator[tuple[int, pa.RecordBatch | None]]:
     """Batches that never span row groups: pyarrow cannot join all nested types."""
     rows = _batch_rows(file.metadata, most)
+    first = 0
     for index in range(file.metadata.num_row_groups):
-        for batch in file.iter_batches(rows, row_groups=[index], columns=columns, use_threads=False):
-            yield batch.select(columns)  # the file is asked by dotted paths: "a" also gives "a.b"
+        size = file.metadata.row_group(index).num_rows
+        if size and recorded.covers(first, size):
+            yield size, None
+        else:
+            for batch in file.iter_batches(rows, row_groups=[index], columns=columns, use_threads=False):
+                yield batch.num_rows, batch.select(columns)  # asked by dotted paths: "a" also gives "a.b"
+        first += size
 
 
 def _check_magic(stream: BinaryIO, name: str) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from modelcall.formats.base import Writable
 
-ROW_GROUP_BYTES = 64 << 20
+ROW_GROUP_BYTES = 12 << 20
+"""Held, with its encoded form, while a row group is made: what a large file costs in memory more than a small one."""
 ROW_GROUP_ROWS = 1 << 17
 _EMPTY_OBJECT = re.compile(rb"\{\s*\}")
 
@@ -45,7 +46,7 @@ class JsonlTableWriter:
 
 
 class ParquetTableWriter:
-    """Writes row groups of at most 64 MB and 131,072 rows, zstd compressed, with page checksums.
+    """Writes row groups of at most 12 MiB and 131,072 rows, zstd compressed, with page checksums.
 
     The schema is fixed at construction: the input's, then the results'. The same rows give the same bytes.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from modelcall.fs.local_sink import sync_folder
+from modelcall.fs.folders import make_folder
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
@@ -46,12 +46,5 @@ class AppendFile:
 
 
 def make_private_folder(path: str) -> None:
-    """Make a folder for this user only, and its parents as usual, durably: what is synced in it must stay reachable."""
-    _make_folder(Path(path), 0o700)
-
-
-def _make_folder(folder: Path, mode: int) -> None:
-    if not folder.is_dir():
-        _make_folder(folder.parent, 0o777)
-        folder.mkdir(mode, exist_ok=True)
-        sync_folder(str(folder.parent))
+    """Make a folder for this user only, and its parents as usual, durably."""
+    make_folder(Path(path), mode=0o700, parents=0o777)

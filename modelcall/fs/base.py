@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 from modelcall.fs.spooled import SpooledSink, sampled_etag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,18 @@ class FileSystem(ABC):
             sink.commit()
 
     def sweep(self, folder: str, *, deep: bool) -> None:  # noqa: B027  a store that leaves nothing behind does nothing
-        """Remove what writers that died left in a folder (``deep``: and below); what living ones are writing stays."""
+        """Remove what writers that died left in a folder (``deep``: and below); what living ones are writing stays.
+
+        What they finished is made as durable as if they had lived.
+        """
+
+    def evict(self, paths: Iterable[str]) -> None:  # noqa: B027  as above
+        """Make every sink fail at its commit that was begun under one of these names before this call.
+
+        How a successor keeps an owner that slept from publishing. A sink must exist before its owner is seen to be the
+        owner still: then either this call finds the sink, or its commit came before, and what it published can be seen.
+        By default nothing happens: an owner that slept between its last look at the lock and the commit may publish.
+        """
 
     def read_bytes(self, path: str) -> bytes:
         """Return a small file's content.

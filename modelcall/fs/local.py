@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from modelcall.fs.base import Capabilities, FileStat, FileSystem
-from modelcall.fs.local_sink import LocalSink, clean_temporaries, publish_exclusive, sync_folder
+from modelcall.fs.folders import make_folder
+from modelcall.fs.local_sink import LocalSink, clean_temporaries, publish_exclusive, remove_temporaries, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _MODES = frozenset({"rb", "wb"})
 _log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class LocalFileSystem(FileSystem):
 
     def __init__(self, *, private: bool = False) -> None:
         self._file_mode, self._folder_mode = (0o600, 0o700) if private else (0o666, 0o777)
+        self._folders: set[str] = set()  # known to be durable
 
     def open(self, path: str, mode: str = "rb") -> BinaryIO:
         """Open for reading (``rb``) or writing (``wb``, neither atomic nor durable: see :meth:`sink`)."""
@@ -48,14 +50,9 @@ class LocalFileSystem(FileSystem):
 
     def makedirs(self, path: str) -> None:
         """Make a folder and its parents, durably."""
-        missing = []
-        folder = Path(path)
-        while not folder.is_dir():
-            missing.append(folder)
-            folder = folder.parent
-        for folder in reversed(missing):
-            folder.mkdir(self._folder_mode, exist_ok=True)
-            sync_folder(str(folder.parent))
+        if path not in self._folders or not Path(path).is_dir():
+            make_folder(Path(path), mode=self._folder_mode, parents=self._folder_mode)
+            self._folders.add(path)
 
     def remove(self, path: str) -> None:
         """Remove a file or link."""
@@ -96,11 +93,27 @@ class LocalFileSystem(FileSystem):
         return True
 
     def sweep(self, folder: str, *, deep: bool) -> None:
-        """Remove temporary files whose writers died, in a folder (``deep``: and below). Links are not followed."""
+        """Remove temporary files whose writers died, in a folder (``deep``: and below). Links are not followed.
+
+        A name that one of them gave, and had not synced, is made durable: whoever finds it relies on it.
+        """
         for parent, _, _ in os.walk(folder):
             clean_temporaries(parent)
+            sync_folder(parent)
             if not deep:
                 return
+
+    def evict(self, paths: Iterable[str]) -> None:
+        """Remove the temporary files that are being written for these names: linking and renaming then fail.
+
+        Sees what the folder's listing shows: on a network mount that lists late, less.
+        """
+        by_folder: dict[str, list[str]] = {}
+        for path in paths:
+            folder, _, name = path.rpartition("/")
+            by_folder.setdefault(folder, []).append(name)
+        for folder, names in by_folder.items():
+            remove_temporaries(folder, names)
 
     def _open_regular(self, path: str, flags: int) -> int:
         if flags & os.O_ACCMODE != os.O_RDONLY:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
 
-_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{16}\.tmp", re.DOTALL)
+_TEMPORARY = re.compile(r"\.(.*)\.[0-9a-f]{16}\.tmp", re.DOTALL)
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAME_BYTES = 200
 """Of the target's name in that of its temporary file; file systems allow 255 in all."""
@@ -91,9 +91,10 @@ class LocalSink:
             sync_folder(str(Path(self._path).parent))
 
     def abort(self) -> None:
-        """Leave no trace. Without effect after :meth:`commit`."""
+        """Leave no trace; what the disk does not let go of is swept by the next start. No effect after a commit."""
         if not self._stream.closed:
-            self._discard()
+            with suppress(OSError):  # why it is given up matters more
+                self._discard()
 
     def __enter__(self) -> Self:
         return self
@@ -103,9 +104,11 @@ class LocalSink:
 
     def _discard(self) -> None:
         """Remove the temporary name if it is still there, then let go of its lock."""
-        Path(self._temporary).unlink(missing_ok=True)
-        with suppress(OSError):  # bytes that cannot be flushed belong to a file that is given up
-            self._stream.close()
+        try:
+            Path(self._temporary).unlink(missing_ok=True)
+        finally:
+            with suppress(OSError):  # bytes that cannot be flushed belong to a file that is given up
+                self._stream.close()
 
 
 def clean_temporaries(folder: str) -> list[str]:
@@ -113,6 +116,16 @@ def clean_temporaries(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
         leftovers = sorted(entry.path for entry in entries if _TEMPORARY.fullmatch(entry.name) and _is_file(entry))
     return [Path(path).name for path in leftovers if _removed(path)]
+
+
+def remove_temporaries(folder: str, names: Iterable[str]) -> None:
+    """Remove the temporary files of these names, whoever is writing them."""
+    wanted = {_shortened(name) for name in names}
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = _TEMPORARY.fullmatch(entry.name)
+            if found and found[1] in wanted and _is_file(entry):
+                Path(entry.path).unlink(missing_ok=True)
 
 
 def sync_folder(path: str) -> None:
@@ -129,15 +142,22 @@ def sync_folder(path: str) -> None:
 
 def _new_temporary(path: str, mode: int) -> tuple[str, int]:
     target = Path(path)
-    short = target.name.encode()[:_NAME_BYTES].decode(errors="ignore")
     while True:
-        temporary = str(target.with_name(f".{short}.{secrets.token_hex(8)}.tmp"))
+        temporary = str(target.with_name(f".{_shortened(target.name)}.{secrets.token_hex(8)}.tmp"))
         descriptor = os.open(temporary, _NEW, mode)
         with suppress(OSError):  # no locks on this mount: leftovers then stay
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_nlink:  # else cleaned away between the two calls
-            return temporary, descriptor
+        try:
+            if os.fstat(descriptor).st_nlink:  # else cleaned away between the two calls
+                return temporary, descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
+
+
+def _shortened(name: str) -> str:
+    return name.encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
 def _linked(temporary: str, path: str) -> bool:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Self
 
 _IN_MEMORY_BYTES = 8 << 20
-_SAMPLE_BYTES = 64 << 10
 _COPY_BYTES = 1 << 20
 
 
@@ -81,11 +80,17 @@ class SpooledSink:
         self.abort()
 
 
-def sampled_etag(stream: BinaryIO) -> tuple[int, str]:
-    """Return size in bytes and an etag made of the size, the first and the last 64 KiB of a seekable stream."""
+def sampled_etag(stream: BinaryIO, *, blocks: int = 2, block_bytes: int = 64 << 10) -> tuple[int, str]:
+    """Return size in bytes and an etag of a seekable stream, made of the size and of blocks spread evenly over it.
+
+    The first block is at the start, the last at the end; with two of them nothing between is looked at. What is not
+    longer than the blocks together is read whole.
+    """
     size = stream.seek(0, os.SEEK_END)
     digest = hashlib.blake2b(str(size).encode(), digest_size=16)
-    for start in (0, max(0, size - _SAMPLE_BYTES)):
+    whole = size <= blocks * block_bytes
+    spread = ((size - block_bytes) * number // (blocks - 1) for number in range(blocks))
+    for start in range(0, size, block_bytes) if whole else spread:
         stream.seek(start)
-        digest.update(stream.read(_SAMPLE_BYTES))
+        digest.update(stream.read(block_bytes))
     return size, digest.hexdigest()

@@ -164,7 +164,7 @@ class ChatClient:
         if not progress.is_forgiven and any(self._outage.is_forgivable(failure.started) for failure in known):
             progress.is_forgiven = True
             return False
-        return self._policy.is_over(Kind.NETWORK, progress.charge(Kind.NETWORK, len(known)))
+        return any(self._policy.is_over(failure.kind, progress.charge(failure.kind)) for failure in known)
 
     def _judge(self, progress: Progress, check: Check, reply: Reply) -> Completion | Failure | None:
         for endpoint in progress.refused_by:
@@ -186,16 +186,18 @@ class ChatClient:
         if kind is Kind.PERMANENT:
             return progress.rejected(fault)
         if kind is Kind.FATAL:
-            return await self._refused(progress, fault, ticket.endpoint, permit)
+            return await self._refused(progress, fault, ticket, permit)
         if fault.stale and progress.stale < MOST_STALE:
             progress.stale += 1
             progress.attempts -= 1  # the request did not reach the server
             return None
-        if fault.verdict.outage:
+        if fault.verdict.outage or self._outage.is_everybodys(progress.request.request_id, ticket.started):
             await self._failed(progress, fault, ticket, permit)
             return None
         if self._policy.is_over(kind, progress.charge(kind)):
             return progress.exhausted()
+        if kind is Kind.NETWORK:
+            progress.failed_at.add(ticket.endpoint)
         await self._wait(progress, fault, ticket.endpoint, permit)
         return None
 
@@ -207,7 +209,7 @@ class ChatClient:
                 self._tell_retry(progress, fault, ticket.endpoint, 0.0)
                 return
         if not ticket.probing:
-            progress.pending.append(Pending(ticket.started, self._now()))
+            progress.pending.append(Pending(fault.verdict.kind, ticket.started, self._now()))
         await self._wait(progress, fault, ticket.endpoint, permit)
 
     async def _wait(self, progress: Progress, fault: Fault, endpoint: Endpoint, permit: Permit) -> None:
@@ -223,13 +225,13 @@ class ChatClient:
             permit.release()
         await self._naps.rest(seconds)
 
-    async def _refused(self, progress: Progress, fault: Fault, endpoint: Endpoint, permit: Permit) -> Failure | None:
-        if endpoint not in progress.refused_by:
-            progress.refused_by.add(endpoint)
+    async def _refused(self, progress: Progress, fault: Fault, ticket: Ticket, permit: Permit) -> Failure | None:
+        if ticket.endpoint not in progress.refused_by:
+            progress.refused_by.add(ticket.endpoint)
             if self._pool.has_other(progress.refused_by):
                 return None
         permit.release()
-        await self._fatal.judge(progress.request.request_id, fault)
+        await self._fatal.judge(progress.request.request_id, ticket.started, fault)
         return progress.fail(fault.verdict.error_type or ErrorType.REJECTED, fault.message)
 
     def _tell_retry(self, progress: Progress, fault: Fault, endpoint: Endpoint, wait: float) -> None:

@@ -168,7 +168,7 @@ class Dispatcher:
         now, fault = self._clock(), answer.fault
         kind = Kind.OK if fault is None else fault.verdict.kind
         if answer.reply is not None:
-            self._fatal.succeeded()
+            self._fatal.succeeded(ticket.started)
         if fault is None or kind in _ANSWERED:
             self._pool.succeeded(ticket, now)
             self._outage.succeeded(now, ticket.started)

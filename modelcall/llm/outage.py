@@ -5,6 +5,9 @@ the row's next attempt or a later one; and not even then, once a row, if that su
 failed. Only requests begun after the first failures count as successes here: a server that shuts down takes nothing new
 but answers for minutes what it has taken before.
 
+Other failures, 500s and refusals for load, are the row's own as a rule. When :data:`CROWD` different rows have met them
+without a success between, they are the endpoint's too.
+
 From :data:`PATIENCE` seconds without a success asking pauses, but for probes, and resumes with the first success. After
 the grace the run stops.
 """
@@ -24,6 +27,9 @@ ASLEEP: Final = 5.0
 """Seconds between two looks from which on this process, not the endpoint, was away: suspended, or its machine."""
 SPELL: Final = 5
 """Failures in a row that show the endpoint down, and not a row poisonous."""
+
+CROWD: Final = 5
+"""Different rows in a row that show a failure to be the endpoint's."""
 
 
 class OutageListener(Protocol):
@@ -57,6 +63,7 @@ class Outage:
         self._ticked: float | None = None
         self._awake_since = float("-inf")
         self._failures = 0
+        self._crowd: set[str] = set()
         self._spell_began = float("-inf")
         self._proved = float("-inf")
         self._recovered = float("-inf")
@@ -75,6 +82,7 @@ class Outage:
         if self.active or self._failures >= SPELL:
             self._recovered = now
         self._failures = 0
+        self._crowd.clear()
         since, self._failing_since = self._failing_since, None
         if self.active and since is not None:
             self.active = False
@@ -87,6 +95,15 @@ class Outage:
         self._failures += 1
         if self._failing_since is None:
             self._failing_since = max(started, self._last_success or started, self._awake_since)
+
+    def is_everybodys(self, request_id: str, started: float) -> bool:
+        """Note a failure that is a row's own as a rule; return whether by now it must be taken for the endpoint's."""
+        if len(self._crowd) < CROWD:
+            self._crowd.add(request_id)
+        if len(self._crowd) < CROWD:
+            return False
+        self.failed(started)
+        return True
 
     def is_charged(self, ended: float) -> bool:
         """Whether an attempt that failed at ``ended`` counts against its row, as far as is known by now."""

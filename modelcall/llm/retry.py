@@ -75,6 +75,7 @@ def _state(rule: AsyncRetrying, number: int) -> RetryCallState:
 class Pending:
     """A failed attempt of which it is not known yet whose fault it was."""
 
+    kind: Kind
     started: float
     ended: float
 
@@ -101,7 +102,7 @@ class Progress:
     fault: Fault | None = None
     """What the last attempt failed for."""
     pending: list[Pending] = field(default_factory=list)
-    """Network failures that are not charged yet."""
+    """Failures that are not charged yet."""
     is_forgiven: bool = False
     """A failure was not charged because everything failed at that time; that is granted once."""
     stale: int = 0
@@ -127,9 +128,9 @@ class Progress:
             self.reply = answer.reply
             self.usage = add_usage(self.usage, answer.reply.usage)
 
-    def charge(self, kind: Kind, failures: int = 1) -> int:
-        """Count failures against the request; return how many there are of this kind."""
-        self.charged[kind] = self.charged.get(kind, 0) + failures
+    def charge(self, kind: Kind) -> int:
+        """Count a failure against the request; return how many there are of this kind."""
+        self.charged[kind] = self.charged.get(kind, 0) + 1
         return self.charged[kind]
 
     def count(self, kind: Kind) -> int:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Literal
 
 from modelcall.pipeline.reading_back import read_back
-from modelcall.state.file_journal import file_key, folded
-from modelcall.state.segments import journal_facts, marked, segments_in, since_published
+from modelcall.state.file_journal import file_key, folded, marked
+from modelcall.state.journal import earlier_segments, since_published
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -40,14 +40,11 @@ def file_answers(
     """Look at one file of a run (the first of ``runs``, with those it extends). Blocking, bounded memory.
 
     The run may be going on: whatever has been written whole by now is seen.
-
-    Raises:
-        FatalError: A journal is damaged at its start, or belongs to another run.
     """
     output, ids = runs[0].output_of(file), {record.run for record in runs}
     while True:
         entry = _published(to, output, ids)
-        segments = _segments(journals, runs[0], file)
+        segments = _segments(journals, file)
         rows = _rows(to, entry, segments)
         first = next(rows, None)  # by now all journals have been read
         if _published(to, output, ids) == entry:
@@ -62,11 +59,12 @@ def _published(to: OutputFolder, output: str, runs: Collection[str]) -> Entry | 
     return entry if entry and entry.run in runs and to.fs.exists(to.path(output)) else None
 
 
-def _segments(journals: str, record: RunRecord, file: ListedFile) -> list[Segment]:
-    if not Path(journals).is_dir():
-        return []
-    facts = journal_facts(file.name, fingerprint=file.fingerprint, identity=record.run)
-    return marked(segments_in(journals).get(file_key(file.name), []), facts, file.name)
+def _segments(journals: str, file: ListedFile) -> list[Segment]:
+    found = []
+    for segment in earlier_segments(journals).get(file_key(file.name), []):
+        with suppress(FileNotFoundError):  # retired meanwhile
+            found.append(marked(segment))
+    return found
 
 
 def _rows(to: OutputFolder, entry: Entry | None, segments: list[Segment]) -> Iterator[tuple[int, Outcome]]:

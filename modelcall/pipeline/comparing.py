@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -14,14 +13,6 @@ if TYPE_CHECKING:
 
     from modelcall.formats.base import Source
     from modelcall.formats.detect import Format
-    from modelcall.fs.base import FileSystem
-
-
-def checksum(fs: FileSystem, path: str) -> tuple[int, str]:
-    """Return the size and the SHA-256 of a file."""
-    with fs.open(path) as stream:
-        digest = hashlib.file_digest(stream, "sha256")  # type: ignore[arg-type]  # typeshed wants an unbuffered file
-        return stream.tell(), digest.hexdigest()
 
 
 def unlike_columns(published: Source, original: Source, wanted: Sequence[str] | None) -> list[str]:

@@ -70,24 +70,23 @@ class OpenFile:
         """
         plan = self._plan
         wanted = None if plan.columns is None else [*plan.columns, *sorted(plan.added)]
-        chunks = self._source.rows(wanted, chunk_rows=plan.chunk_rows, limit=self.job.row_limit)
+        chunks = self._source.rows_left(
+            wanted, recorded=self.journal.recorded, chunk_rows=plan.chunk_rows, limit=self.job.row_limit
+        )
         loop = asyncio.get_running_loop()
         coming = loop.run_in_executor(threads, _next, chunks)
         try:
             while (chunk := await coming) is not None:
                 coming = loop.run_in_executor(threads, _next, chunks)
-                for row in chunk:
-                    await self._issue(row, window)
+                for index, row in chunk:
+                    await self._issue(index, row, window)
+            self.rows = self._source.row_count
         finally:
             self._finish_one()
             await asyncio.wait([coming])
             coming.cancelled() or coming.exception()  # seen, if we are leaving for another reason
 
-    async def _issue(self, row: AnyRow, window: Window) -> None:
-        index = self.rows
-        self.rows += 1
-        if index in self.journal.recorded:
-            return
+    async def _issue(self, index: int, row: AnyRow, window: Window) -> None:
         if isinstance(row, BadRow):
             reason = f"{self.job.name}: {row.reason}"
             self._take(self._ref(index), Outcome(error_type=ErrorType.BAD_ROW, fail_reason=reason, attempts=0))
@@ -146,5 +145,5 @@ def _told(ref: RowRef, outcome: Outcome) -> str:
     return f"{ref.file}, row {ref.row_index} failed: {outcome.error_type}: {outcome.fail_reason}{answer}"
 
 
-def _next(chunks: Iterator[list[AnyRow]]) -> list[AnyRow] | None:
+def _next(chunks: Iterator[list[tuple[int, AnyRow]]]) -> list[tuple[int, AnyRow]] | None:
     return next(chunks, None)

@@ -1,4 +1,12 @@
-"""Input files as the run knows them: what was listed is what is read, or the run stops."""
+"""Input files as the run knows them: what was listed is what is read, or the run stops.
+
+Size and etag (locally the time of the last change) tell nearly every change, and cost nothing: all files are compared
+by them at every start. An edit may keep both; what must not be mixed then are answers with a text they were not given
+for. So a file's recorded answers also carry a digest of its content: of all of it up to 16 MiB, of sixteen blocks of
+1 MiB spread over a larger one. It is taken when the file is opened, 20 ms at most on a disk that is not slow; a whole
+digest of a corpus of terabytes would cost another pass over it at every start. What goes unnoticed is an edit that
+keeps size and time and falls between the blocks of a large file.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +15,22 @@ from typing import TYPE_CHECKING
 from modelcall.errors import FatalError
 from modelcall.formats.opening import open_source
 from modelcall.fs.errors import storage_failure
+from modelcall.fs.spooled import sampled_etag
 
 if TYPE_CHECKING:
     from modelcall.formats.base import Source
     from modelcall.fs.base import FileSystem
     from modelcall.pipeline.job import FileJob
+
+
+_BLOCKS = 16
+_BLOCK_BYTES = 1 << 20
+
+
+def content_of(fs: FileSystem, path: str) -> str:
+    """Return a digest of a file's content, of samples if it is large. Blocking."""
+    with fs.open(path) as stream:
+        return sampled_etag(stream, blocks=_BLOCKS, block_bytes=_BLOCK_BYTES)[1]
 
 
 class InputFiles:
@@ -30,13 +49,17 @@ class InputFiles:
         self.check(job)
         return open_source(lambda: self._fs.open(job.path), name=job.name)
 
-    def check(self, job: FileJob) -> None:
-        """Raise as :meth:`open` if the file is not what was listed. Blocking."""
+    def content(self, job: FileJob) -> str:
+        """Return the digest of a file's content. Blocking."""
+        return content_of(self._fs, job.path)
+
+    def check(self, job: FileJob, *, content: str | None = None) -> None:
+        """Raise as :meth:`open` if the file is not what was listed, or has not the content it had. Blocking."""
         try:
             stat = self._fs.stat(job.path)
         except OSError as error:
             raise storage_failure(error, writing=False) from error
-        if f"{stat.size}-{stat.etag}" != job.fingerprint:
+        if f"{stat.size}-{stat.etag}" != job.fingerprint or content not in {None, self.content(job)}:
             raise FatalError(
                 f"{job.path}: changed while it was being read",
                 hint="Restore it and start again, or start over with --fresh.",

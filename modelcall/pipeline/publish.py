@@ -5,6 +5,9 @@ failures that were asked again go into the history; the commit gives the file it
 the manifest entry says what it is. The journal is retired by the caller after that. Where an output is replaced, its
 entry announces the coming one before the commit, so that at any time it tells what stands there.
 A crash anywhere repeats work and loses nothing: the same journal gives the same bytes.
+
+An owner that is put to sleep between its last look at the lock and a commit, and replaced meanwhile, wakes without its
+temporary files: its successor has evicted them, so the commit finds nothing to give the name to.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import compress, islice
 from typing import TYPE_CHECKING
@@ -20,12 +24,11 @@ from modelcall.errors import FatalError, FileFailure
 from modelcall.formats.detect import file_type
 from modelcall.formats.results import results_batch
 from modelcall.pipeline.columns import clash
-from modelcall.pipeline.comparing import checksum
 from modelcall.pipeline.settle import as_text, settle_columns
 from modelcall.pipeline.side_lists import SideLists
 from modelcall.pipeline.table import kept, open_table
 from modelcall.state.file_journal import RowSet
-from modelcall.state.manifest import Entry
+from modelcall.state.manifest import Entry, checksum
 from modelcall.types import JSON
 
 if TYPE_CHECKING:
@@ -109,6 +112,7 @@ class Publisher:
         path = self._to.output.path(job.output)
         try:
             with (
+                self._evicted(),
                 self._to.output.fs.sink(path, overwrite=job.republish) as sink,
                 SideLists(self._to.output, job) as lists,
             ):
@@ -116,18 +120,30 @@ class Publisher:
                 tally, details = self._write(job, source, journal, hashed, lists)
                 if tally.rows != rows:
                     raise FatalError(f"{job.path}: has {tally.rows} rows now, had {rows} when it was scored")
-                self._inputs.check(job)
-                self._to.lock.check()
                 entry = self._entry(job, tally, hashed, details)
+                if not entry.whole:
+                    self._to.output.manifest.announce(entry)
+                self._inputs.check(job, content=journal.content)
+                self._to.lock.check()
                 lists.history.commit()
                 if job.republish:
                     self._announce(entry)
                 self._commit(sink, path, entry)
                 lists.failed.commit()
+            with self._evicted():
+                self._to.output.manifest.put(entry, check=self._to.lock.check)
         finally:
             source.close()
-        self._to.output.manifest.put(entry)
         return entry
+
+    @contextmanager
+    def _evicted(self) -> Iterator[None]:
+        """Say that we were replaced if that may be why files of ours are gone, or others stand in their place."""
+        try:
+            yield
+        except (OSError, FatalError, FileFailure):
+            self._to.lock.check()
+            raise
 
     def unless_cancelled(self, outcomes: Iterable[tuple[int, Outcome]]) -> Iterator[tuple[int, Outcome]]:
         """Pass outcomes on, as long as the run does not stop."""
@@ -142,8 +158,8 @@ class Publisher:
         last = to.manifest.get(entry.output)
         if last is not None:
             found = checksum(to.fs, to.path(entry.output)) if last.replacing else None
-            standing = [other for other in last.replacing if (other.size, other.sha256) == found]
-            to.manifest.put(replace(last, replacing=(*standing[:1], entry)))
+            standing = [other for other in last.replacing if other.sha256 == found]
+            to.manifest.put(replace(last, replacing=(*standing[:1], entry)), check=self._to.lock.check)
 
     def _write(
         self, job: FileJob, source: Source, journal: FileJournal, sink: Writable, lists: SideLists
@@ -216,7 +232,7 @@ class Publisher:
         try:
             sink.commit()
         except FileExistsError:
-            if checksum(self._to.output.fs, path) != (entry.size, entry.sha256):
+            if checksum(self._to.output.fs, path) != entry.sha256:
                 raise FileFailure(
                     f"{path}: a file of this name appeared that this run did not write",
                     hint="Move it away and start again.",

@@ -10,10 +10,10 @@ import orjson
 from modelcall.errors import FileFailure
 from modelcall.formats.base import BadRow
 from modelcall.formats.opening import open_source
-from modelcall.pipeline.comparing import checksum
 from modelcall.pipeline.failed import read_failures
 from modelcall.state.file_journal import RowSet
 from modelcall.state.journal import Base
+from modelcall.state.manifest import checksum
 from modelcall.types import ErrorType, Outcome, Usage
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ def base_of(to: OutputFolder, job: FileJob) -> Base | None:
 
 def _checked(to: OutputFolder, job: FileJob) -> Iterator[tuple[int, Outcome]]:
     entry = to.manifest.get(job.output)
-    if entry is None or checksum(to.fs, to.path(job.output)) != (entry.size, job.reopens):
+    if entry is None or checksum(to.fs, to.path(job.output)) != job.reopens:
         raise FileFailure(f"{to.path(job.output)}: changed since it was published", hint=_HINT)
+    if entry.input != job.fingerprint:
+        raise FileFailure(f"{job.path}: is not what {to.path(job.output)} was made of", hint="Restore it.")
     return read_back(to, entry)
 
 

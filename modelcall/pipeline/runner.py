@@ -185,7 +185,8 @@ class Runner:
         if base is not None:
             read = base.outcomes
             base = replace(base, outcomes=lambda: self._publisher.unless_cancelled(read()))
-        return self._journal.open(job.name, fingerprint=job.fingerprint, base=base)
+        content = self._inputs.content(job)
+        return self._journal.open(job.name, fingerprint=job.fingerprint, content=content, base=base)
 
     async def _publish(self, file: OpenFile) -> FileResult:
         """Publish a complete file and retire its journal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,19 +15,19 @@ from modelcall.pipeline.job import FileJob
 from modelcall.pipeline.owning import Ownership, to_its_end
 from modelcall.pipeline.publish import Destination, Publisher
 from modelcall.pipeline.reading_back import base_of
+from modelcall.pipeline.recorded import refuse_edited, take_repaired
 from modelcall.pipeline.runner import Runner
 from modelcall.state.journal import ShardJournal, retire_published
-from modelcall.state.run import note_runs
+from modelcall.state.place import journal_folder, refuse_elsewhere, work_folder
+from modelcall.state.run import FileVersion, note_runs
 from modelcall.state.shard import (
     Progress,
     begin_retry,
     delete_finished,
-    journal_folder,
     progress,
     refuse_finished,
     retry_since,
     shard_files,
-    work_folder,
 )
 
 if TYPE_CHECKING:
@@ -96,30 +97,37 @@ class ShardRun:
         *,
         stat_folder: str,
         limits: Limits,
+        repaired: Mapping[str, ListedFile] | None = None,
     ) -> None:
         self._store = store
         self._chain = chain
         self.record = chain[0]
         self.shard = shard
         self.to = to
+        self._stat_folder = stat_folder
         self.work_folder = work_folder(stat_folder, self.record, shard)
         self._journals = journal_folder(self.work_folder)
         self._limits = limits
+        self._repaired = repaired or {}
         self._ownership: Ownership | None = None
         self._retry_since = 0
         self.tally = Tally()
 
     def files(self) -> list[ListedFile]:
-        """The files of this shard, as far as the debug limits let it go."""
-        return shard_files(self.record, self.shard.job_index)[: self._limits.files]
+        """The files of this shard, as far as the debug limits let it go; repaired ones as they are now."""
+        files = shard_files(self.record, self.shard.job_index)[: self._limits.files]
+        return [self._repaired.get(file.name, file) for file in files]
 
     @asynccontextmanager
     async def owned(self, *, delete_existing: bool) -> AsyncIterator[None]:
         """Hold the shard's lock, joined to the run; the heartbeat goes on meanwhile.
 
         Raises:
-            ConfigError: A living process holds it, or finished output is in the way of a new run.
+            ConfigError: A living process holds it, finished output is in the way of a new run, or this shard's recorded
+                answers are elsewhere.
         """
+        place = partial(refuse_elsewhere, self._store, self.record, self.shard, stat_folder=self._stat_folder)
+        await to_its_end(place)
         facts = {"run": self.record.run, "world_size": self.record.world_size, "shard": str(self.shard)}
         async with Ownership(self.to.fs, self.to.lock_folder(self.shard), facts=facts) as self._ownership:
             await to_its_end(partial(self._join, delete_existing=delete_existing))
@@ -129,6 +137,8 @@ class ShardRun:
         """Take part in the run; the first time, an earlier run's output in the way is removed, or refused, as asked."""
         make_private_folder(self.work_folder)
         if self._store.has_joined(self.record, self.shard):
+            if self._store.stat_folder(self.record, self.shard) != self._stat_folder:
+                self._store.join(self.record, self.shard, stat_folder=self._stat_folder)
             return
         files = shard_files(self.record, self.shard.job_index)
         delete = delete_existing and self.record.extends is None
@@ -136,7 +146,7 @@ class ShardRun:
         if delete:
             delete_finished(self.to, map(self.record.output_of, files), run=self.record.run)
         note_runs(self.to.fs, self.to.state, self._chain)
-        self._store.join(self.record, self.shard)
+        self._store.join(self.record, self.shard, stat_folder=self._stat_folder)
 
     def settled(self) -> Mapping[str, str] | None:
         """Return what was settled for this run, or for the run it extends. Blocking."""
@@ -147,7 +157,11 @@ class ShardRun:
         """Tell what is left to do, count what is done, and clear away what a killed process left. Blocking.
 
         With ``retry``, rows that have failed so far are left to do from now on.
+
+        Raises:
+            ConfigError: An input file is not the one whose answers are recorded.
         """
+        self._evict()
         self._sweep()
         if retry:
             self._store.unmark_done(self.record, self.shard)
@@ -170,8 +184,17 @@ class ShardRun:
             retry_since=self._retry_since,
         )
         retire_published(self._journals, published)
+        take_repaired(self._store, self.record, left.todo, self._repaired, folder=self._journals)
+        refuse_edited(self.to.fs, self._journals, left.todo, run=self.record.run)
         self.tally.again = left.again
         return left
+
+    def _evict(self) -> None:
+        """Keep whoever owned this shard before from publishing, should it still be there and wake."""
+        self._owned().lock.check()  # it may be us who slept
+        outputs = [self.record.output_of(file) for file in shard_files(self.record, self.shard.job_index)]
+        for path in (self.to.path, self.to.manifest.path, self.to.failed_list, self.to.history):
+            self.to.fs.evict(map(path, outputs))
 
     def _sweep(self) -> None:
         """Remove what writers that died left, where this shard writes."""
@@ -180,6 +203,7 @@ class ShardRun:
             self.to.fs.sweep(folder, deep=False)
         self.to.fs.sweep(self.to.state, deep=True)
         self.to.fs.sweep(self.work_folder, deep=True)
+        self._store.sweep()
 
     def jobs(self, left: Progress) -> list[FileJob]:
         """Return the jobs for what is left to do."""
@@ -249,6 +273,8 @@ class ShardRun:
                 self.tally.add(result.counts.total, result.failures or {}, result.dropped)
             else:
                 self.tally.broken_files[result.job.name] = result.failure or "unknown"
+                version = FileVersion(result.job.name, result.job.fingerprint, failed=True)
+                await asyncio.to_thread(self._store.note_version, self.record, version)
 
     def mark_done(self) -> None:
         """Note that the shard went through all its files, unless limits left something out. Blocking."""

@@ -11,9 +11,10 @@ from modelcall.errors import ConfigError, FatalError, FileFailure, ModelCallErro
 from modelcall.formats.base import BadRow
 from modelcall.formats.detect import file_type, is_data_file
 from modelcall.formats.opening import open_source
-from modelcall.pipeline.comparing import checksum, input_rows, same, unlike_columns
+from modelcall.pipeline.comparing import input_rows, same, unlike_columns
 from modelcall.pipeline.failed import read_failures
 from modelcall.state.file_journal import RowSet
+from modelcall.state.manifest import checksum
 from modelcall.state.run import STATE
 
 if TYPE_CHECKING:
@@ -120,13 +121,14 @@ def _entry_problems(output: OutputFolder, entry: Entry, run: RunRecord, seen: Fi
         return
     try:
         found = checksum(output.fs, output.path(entry.output))
-        standing = next((one for one in (entry, *entry.replacing) if (one.size, one.sha256) == found), None)
+        standing = next((one for one in (entry, *entry.replacing) if one.sha256 == found), None)
         seen.count(standing or entry)
         if standing is not None:
             yield from _problems(output, standing, run, seen)
             yield from () if entry.replacing else _list_problems(output, entry)
         else:
-            yield f"changed since it was published: {found[0]:,} bytes with another checksum, {entry.size:,} expected"
+            size = output.fs.stat(output.path(entry.output)).size
+            yield f"changed since it was published: {size:,} bytes with another checksum, {entry.size:,} were written"
     except (FileFailure, OSError) as error:
         yield f"cannot be read: {error}"
 

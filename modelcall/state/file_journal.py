@@ -25,16 +25,29 @@ from modelcall.state.frames import Damage, frame, parse, read_frames
 from modelcall.state.merge import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from modelcall.types import Outcome
 
 _HEADER_KEY = 0
+_PUBLISHED = "published"
+PUBLISHED = f".{_PUBLISHED}.log"
+"""Ends the name of what was read back from an output."""
 
 
 def file_key(name: str) -> str:
     """Return the name under which a file's journals are kept: safe on every disk, whatever the input is called."""
     return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+
+
+def journal_header(file: str, *, fingerprint: str, content: str, run: str) -> bytes:
+    """Return what the first frame of a journal says: whose answers these are, and to which very content."""
+    return orjson.dumps({"journal": 1, "file": file, "input": fingerprint, "content": content, "run": run})
+
+
+def published_header(header: bytes, checksum: str) -> bytes:
+    """Return what the first frame says of answers that were read back from an output."""
+    return orjson.dumps({**orjson.loads(header), _PUBLISHED: checksum})
 
 
 class RowSet:
@@ -74,6 +87,12 @@ class RowSet:
         rows.count = int.from_bytes(rows._bits).bit_count()
         return rows
 
+    def covers(self, first: int, count: int) -> bool:
+        """Whether each of ``count`` rows from ``first`` on is in the set."""
+        bits = int.from_bytes(self._bits[first >> 3 : (first + count + 7) >> 3], "little") >> (first & 7)
+        every = (1 << count) - 1
+        return bits & every == every
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -81,7 +100,7 @@ class Segment:
 
     path: str
     size: int
-    """So many bytes are believed; 0 if it was killed during its first write."""
+    """So many bytes count."""
     epoch: int = 0
     """Whose it is."""
     published: str | None = None
@@ -97,12 +116,15 @@ class FileJournal:
         *,
         header: bytes,
         earlier: list[Segment],
+        content: str = "",
         leftovers: list[Segment] | None = None,
         retry_since: int = 0,
     ) -> None:
         self._log = AppendFile(path)
         self._header: bytes | None = frame(_HEADER_KEY, header)
         self._earlier = earlier
+        self.content = content
+        """Digest of what the input file held when it was opened."""
         self._leftovers = leftovers or []
         self._retry_since = retry_since
         self._buffer: list[bytes] = []
@@ -153,11 +175,14 @@ class FileJournal:
         self.unsynced = True
 
     def sync(self) -> None:
-        """Make what was written survive a power loss. Blocking."""
+        """Make what was written survive a power loss. Blocking.
+
+        Raises:
+            FileNotFoundError: It was retired meanwhile.
+        """
         if self.unsynced:
             self.unsynced = False
-            with suppress(FileNotFoundError):  # retired meanwhile
-                self._log.sync()
+            self._log.sync()
 
     def outcomes(
         self, spill_folder: str, *, superseded: Callable[[int, Outcome], object] | None = None
@@ -195,27 +220,42 @@ def folded(
 def records(segment: Segment, damage: Damage) -> Iterator[tuple[int, bytes]]:
     """Yield row and payload of each whole record of a segment; nothing if it is gone."""
     with suppress(FileNotFoundError), Path(segment.path).open("rb") as stream:
-        stream.readline()  # the header was checked when the journal was opened
+        stream.readline()  # the header
         yield from read_frames(stream, size=segment.size - stream.tell(), damage=damage)
 
 
-def believed(segment: Segment, expected: Mapping[str, Any], file: str) -> Segment:
+def header_of(segment: Segment) -> bytes | None:
+    """Return what a journal says of the file it is about, or None if that is damaged."""
+    facts = _facts(segment)
+    return None if facts is None else orjson.dumps({name: fact for name, fact in facts.items() if name != _PUBLISHED})
+
+
+def _facts(segment: Segment) -> dict[str, Any] | None:
+    with Path(segment.path).open("rb") as stream:
+        header = parse(stream.readline())
+    return None if header is None else dict(orjson.loads(header[1]))
+
+
+def marked(segment: Segment) -> Segment:
+    """Return the segment with the checksum of the output that it was read back from, if it was."""
+    return replace(segment, published=(_facts(segment) or {}).get(_PUBLISHED))
+
+
+def believed(segment: Segment, expected: bytes, file: str) -> Segment:
     """Return what an earlier owner wrote, if it is about this very content of the file.
 
+    A first line that is not whole tells nothing against it: the name says which file of which run it is about, a run
+    reads one content of each file (what was recorded of another is set aside), and every record answers for itself.
+    Power lost before the first sync leaves such.
+
     Raises:
-        FatalError: It is about another, or damaged.
+        FatalError: It says that it is about another content, or was read back from an output and is damaged there.
     """
-    with Path(segment.path).open("rb") as stream:
-        line = stream.readline()
-    header = parse(line)
-    if header is None:
-        if segment.size <= len(line):
-            return replace(segment, size=0)  # nothing was recorded
-        message = f"{segment.path}: the journal of {file} is damaged at its start"
+    header = header_of(segment)
+    if header is None and segment.path.endswith(PUBLISHED):  # then it cannot say of which output it is
+        message = f"{segment.path}: what was read back from the output of {file} is damaged at its start"
         raise FatalError(message, hint="Start over with --fresh, or restore the file.")
-    facts = orjson.loads(header[1])
-    published = facts.pop("published", None)
-    if facts != expected:
+    if header is not None and header != expected:
         message = f"{segment.path}: this journal belongs to another input or run than {file} has now"
         raise FatalError(message, hint="Start over with --fresh.")
-    return replace(segment, published=published)
+    return marked(segment)

@@ -16,27 +16,34 @@ as the manifest names the same, it stands for the output, and journals before it
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
-
 from modelcall.errors import FatalError
-from modelcall.fs.append import make_private_folder
+from modelcall.fs.append import AppendFile, make_private_folder
 from modelcall.fs.errors import storage_failure
 from modelcall.fs.local_sink import LocalSink, sync_folder
 from modelcall.state import outcomes
-from modelcall.state.file_journal import FileJournal, Segment, file_key
+from modelcall.state.file_journal import (
+    PUBLISHED,
+    FileJournal,
+    Segment,
+    believed,
+    file_key,
+    journal_header,
+    published_header,
+)
 from modelcall.state.frames import frame
-from modelcall.state.segments import PUBLISHED, journal_facts, marked, segments_in, since_published
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable
     from concurrent.futures import Executor
-    from typing import Any
 
     from modelcall.types import Outcome
 
@@ -64,6 +71,7 @@ class ShardJournal:
         self._identity = identity
         self._open: dict[str, FileJournal] = {}
         self._earlier: dict[str, list[Segment]] = {}
+        self._inherited: list[AppendFile] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._writing, self._syncing = asyncio.Lock(), asyncio.Lock()
         self._writer = ThreadPoolExecutor(1, "modelcall-journal")
@@ -71,27 +79,32 @@ class ShardJournal:
         self.failure: FatalError | None = None
 
     def prepare(self) -> None:
-        """Make the folder, and fix how much of every earlier owner's journal counts. Blocking."""
-        make_private_folder(self.folder)
-        self._earlier = segments_in(self.folder, before=self._epoch)
+        """Make the folder, and fix how much of every earlier owner's journal counts. Blocking.
 
-    def open(self, file: str, *, fingerprint: str, base: Base | None = None) -> FileJournal:
+        What counts is to be synced like our own: its owner may have been killed before it came to that.
+        """
+        make_private_folder(self.folder)
+        self._earlier = earlier_segments(self.folder, before=self._epoch)
+        self._inherited = [AppendFile(segment.path) for some in self._earlier.values() for segment in some]
+
+    def open(self, file: str, *, fingerprint: str, content: str = "", base: Base | None = None) -> FileJournal:
         """Return the journal of an input file, with what earlier owners recorded of this very content. Blocking.
 
         With a ``base``, with what has been recorded since that was published, on top of it.
         """
         key = file_key(file)
-        facts = journal_facts(file, fingerprint=fingerprint, identity=self._identity)
-        earlier = marked(self._earlier.get(key, []), facts, file)
+        header = journal_header(file, fingerprint=fingerprint, content=content, run=self._identity)
+        earlier = [believed(segment, header, file) for segment in self._earlier.get(key, [])]
         since = since_published(earlier, base.checksum) if base else earlier
         leftovers = earlier[: len(earlier) - len(since)]
         stem = str(Path(self.folder) / f"{key}.{self._epoch:06d}")
         if base is not None and not since:
-            since = [_read_back(f"{stem}{PUBLISHED}", self._epoch, facts, base)]
+            since = [_read_back(f"{stem}{PUBLISHED}", self._epoch, header, base)]
         journal = FileJournal(
             f"{stem}.log",
-            header=orjson.dumps(facts),
+            header=header,
             earlier=since,
+            content=content,
             leftovers=leftovers,
             retry_since=self._retry_since,
         )
@@ -119,8 +132,9 @@ class ShardJournal:
         async with self._syncing:
             self._raise()
             unsynced = [journal for journal in self._open.values() if journal.unsynced]
-            if unsynced:
-                await self._blocking(self._syncer, partial(_sync_all, unsynced, self.folder))
+            inherited, self._inherited = self._inherited, []
+            if unsynced or inherited:
+                await self._blocking(self._syncer, partial(_sync_all, [*unsynced, *inherited], self.folder))
 
     async def _blocking(self, thread: Executor, work: Callable[[], object]) -> None:
         """Do what is done even if nobody waits for it any more: what was taken must be written, a failure be known."""
@@ -167,7 +181,7 @@ class ShardJournal:
         self._raise()  # what was under way when the background ended
 
 
-def _read_back(path: str, epoch: int, facts: Mapping[str, Any], base: Base) -> Segment:
+def _read_back(path: str, epoch: int, header: bytes, base: Base) -> Segment:
     """Read the outcomes of an output back into a journal that appears whole.
 
     Raises:
@@ -176,7 +190,7 @@ def _read_back(path: str, epoch: int, facts: Mapping[str, Any], base: Base) -> S
     """
     try:
         with LocalSink(path, overwrite=True, mode=0o600) as sink:
-            sink.write(frame(0, orjson.dumps({**facts, "published": base.checksum})))
+            sink.write(frame(0, published_header(header, base.checksum)))
             for row, outcome in base.outcomes():
                 sink.write(frame(row, outcomes.encode(outcome)))
             size = sink.tell()
@@ -191,9 +205,10 @@ def _write_all(dirty: list[tuple[FileJournal, list[bytes]]]) -> None:
         journal.write(buffer)
 
 
-def _sync_all(unsynced: list[FileJournal], folder: str) -> None:
+def _sync_all(unsynced: list[FileJournal | AppendFile], folder: str) -> None:
     for journal in unsynced:
-        journal.sync()
+        with suppress(FileNotFoundError):  # retired meanwhile
+            journal.sync()
     sync_folder(folder)
 
 
@@ -206,6 +221,36 @@ async def _repeat(
             await work()
     except FatalError as error:
         on_failure(error)
+
+
+def earlier_segments(folder: str, *, before: int = sys.maxsize) -> dict[str, list[Segment]]:
+    """Return what the owners before an epoch wrote, by file key, the oldest first. Blocking."""
+    found: dict[str, list[Segment]] = {}
+    if not Path(folder).is_dir():
+        return found
+    for entry in os.scandir(folder):
+        key, _, rest = entry.name.partition(".")
+        epoch = rest.removesuffix(PUBLISHED).removesuffix(".log")
+        if rest.endswith(".log") and epoch.isdigit() and int(epoch) < before:
+            found.setdefault(key, []).append(Segment(entry.path, entry.stat().st_size, int(epoch)))
+    for segments in found.values():
+        segments.sort(key=lambda segment: (segment.epoch, not segment.path.endswith(PUBLISHED)))
+    return found
+
+
+def since_published(segments: list[Segment], checksum: str) -> list[Segment]:
+    """Return what has been recorded since an output was read back, that included; empty if it was not."""
+    at = [index for index, segment in enumerate(segments) if segment.published == checksum]
+    return segments[at[-1] :] if at else []
+
+
+def set_aside(segment: Segment) -> int:
+    """Take the journal of a content that no longer exists out of the way; return how many rows it holds. Blocking."""
+    path = Path(segment.path)
+    with path.open("rb") as stream:
+        rows = sum(1 for _ in stream) - 1
+    path.rename(path.with_suffix(".aside"))
+    return rows
 
 
 def retire_published(folder: str, files: Iterable[str]) -> None:

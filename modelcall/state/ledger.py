@@ -48,6 +48,7 @@ class Ledger:
         self._files: dict[str, FileState] = {}
         self._changed: set[str] = set()
         self._thread = ThreadPoolExecutor(1, "modelcall-ledger")
+        self._gap = b"\n" if Path(path).exists() else b""  # ends the line that a killed owner has torn
 
     def file_started(self, file: str, *, recorded: int) -> None:
         """A file is being read."""
@@ -88,9 +89,10 @@ class Ledger:
 
     def _checkpoint(self) -> None:
         data = b"".join(frame(0, orjson.dumps(asdict(self._files[file]))) for file in sorted(self._changed))
+        self._thread.submit(self._log.append, self._gap + data)
         self._changed.clear()
+        self._gap = b""
         self._rows = 0
-        self._thread.submit(self._log.append, data)
 
     def close(self) -> None:
         """Write what is left. Blocking."""

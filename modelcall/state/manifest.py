@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from modelcall.state import records
 from modelcall.types import ErrorType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from modelcall.fs.base import FileSystem
 
@@ -87,22 +88,47 @@ class Manifest:
         self._fs = fs
         self._folder = folder
 
-    def _path(self, output: str) -> str:
+    def path(self, output: str) -> str:
+        """Return where the entry of an output file stands."""
         return f"{self._folder}/manifest/{output}.json"
 
     def get(self, output: str) -> Entry | None:
         """Return the entry of an output file, or None."""
-        record = records.load(self._fs, self._path(output))
+        record = records.load(self._fs, self.path(output))
         return None if record is None else _entry(record)
 
-    def put(self, entry: Entry) -> None:
-        """Commit: what the entry tells is published from now on."""
-        self._fs.replace(self._path(entry.output), records.dump(asdict(entry)))
+    def put(self, entry: Entry, *, check: Callable[[], None] | None = None) -> None:
+        """Commit: what the entry tells is published from now on. ``check`` may refuse (raise) at the last moment."""
+        with self._fs.sink(self.path(entry.output), overwrite=True) as sink:
+            sink.write(records.dump(asdict(entry)))
+            if check is not None:
+                check()
+            sink.commit()
+
+    def announce(self, entry: Entry) -> None:
+        """Note which partial file is about to appear: dying before its entry is put, we must know it for ours."""
+        path = self._announced(entry.output)
+        earlier = (records.load(self._fs, path) or {"sha256": []})["sha256"]
+        self._fs.replace(path, records.dump({"sha256": [*earlier, entry.sha256]}))
+
+    def was_announced(self, output: str, path: str) -> bool:
+        """Whether the file at ``path`` is a partial one that was announced for an output."""
+        note = records.load(self._fs, self._announced(output))
+        return note is not None and self._fs.exists(path) and checksum(self._fs, path) in note["sha256"]
+
+    def _announced(self, output: str) -> str:
+        return f"{self._folder}/partial/{output}.json"
 
     def remove(self, output: str) -> None:
         """Remove an entry; no error if there is none."""
-        if self._fs.exists(self._path(output)):
-            self._fs.remove(self._path(output))
+        if self._fs.exists(self.path(output)):
+            self._fs.remove(self.path(output))
+
+
+def checksum(fs: FileSystem, path: str) -> str:
+    """Return the SHA-256 of a file."""
+    with fs.open(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # any readable will do
 
 
 def _entry(record: dict[str, Any]) -> Entry:

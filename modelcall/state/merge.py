@@ -17,7 +17,7 @@ from modelcall.state.frames import Damage, frame, read_frames
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MEMORY_BYTES = 32 << 20
+MEMORY_BYTES = 4 << 20
 """How much of the records is held in memory at a time."""
 FAN_IN = 64
 """Sorted runs on disk at a time, each an open file: as many become one when there are more."""

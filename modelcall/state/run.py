@@ -6,8 +6,9 @@ no coordinator::
 
     run.json                what the run is: id, timestamp, identity, world size, listing
     settled.json            what the endpoint settled before row one
-    joined-r1-job000.json   this shard takes part
+    joined-r1-job000.json   this shard takes part, and keeps its journal there
     done-r1-job000.json     this shard went through all its files
+    file-<key>.json         this file failed, or was repaired after it had
 
 A fixed output folder may hold a chain of runs: each later one ``extends`` the last by the files that were new.
 """
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelcall.formats.detect import output_name
 from modelcall.state import records
+from modelcall.state.file_journal import file_key
 from modelcall.state.listing import ListedFile
 
 if TYPE_CHECKING:
@@ -62,6 +64,16 @@ class RunRecord:
     def output_of(self, file: ListedFile) -> str:
         """Return the name of a file's output, relative to the output folder."""
         return self.output_file or output_name(file.name, self.output_format)
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """What became of a listed file: it failed, or another version of it was taken because it had."""
+
+    file: str
+    """Its name."""
+    fingerprint: str
+    failed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +146,31 @@ class RunStore:
         """Whether a shard took part in a run."""
         return self._fs.exists(self._path(record.number, f"joined-{shard}"))
 
-    def join(self, record: RunRecord, shard: ShardKey) -> None:
-        """Note that a shard takes part."""
-        self._fs.put_if_absent(self._path(record.number, f"joined-{shard}"), records.dump({}))
+    def join(self, record: RunRecord, shard: ShardKey, *, stat_folder: str) -> None:
+        """Note that a shard takes part, and where it keeps what it records."""
+        facts = {"stat_folder": stat_folder}
+        self._fs.replace(self._path(record.number, f"joined-{shard}"), records.dump(facts))
+
+    def stat_folder(self, record: RunRecord, shard: ShardKey) -> str | None:
+        """Return where a shard keeps what it records; None if it has not joined."""
+        facts = records.load(self._fs, self._path(record.number, f"joined-{shard}"))
+        return None if facts is None else facts.get("stat_folder")
+
+    def is_done(self, record: RunRecord, shard: ShardKey) -> bool:
+        """Whether a shard went through all its files."""
+        return self._fs.exists(self._path(record.number, f"done-{shard}"))
+
+    def version(self, record: RunRecord, name: str) -> FileVersion | None:
+        """Return the version of a file that replaced the listed one, or failed; None if it is as listed."""
+        found = records.load(self._fs, self._version_path(record, name))
+        return None if found is None else FileVersion(**found)
+
+    def note_version(self, record: RunRecord, version: FileVersion) -> None:
+        """Note which version of a file counts from now on."""
+        self._fs.replace(self._version_path(record, version.file), records.dump(asdict(version)))
+
+    def _version_path(self, record: RunRecord, name: str) -> str:
+        return self._path(record.number, f"file-{file_key(name)}")
 
     def mark_done(self, record: RunRecord, shard: ShardKey, facts: Mapping[str, Any]) -> None:
         """Note that a shard went through all its files."""
@@ -151,10 +185,14 @@ class RunStore:
     def is_finished(self, record: RunRecord) -> bool:
         """Whether every shard of every pass went through all its files."""
         return all(
-            self._fs.exists(self._path(record.number, f"done-{ShardKey(run_index, job_index)}"))
+            self.is_done(record, ShardKey(run_index, job_index))
             for run_index in range(1, record.num_runs + 1)
             for job_index in range(record.world_size)
         )
+
+    def sweep(self) -> None:
+        """Clear away what shards that were killed left of records they were writing."""
+        self._fs.sweep(self._folder, deep=True)
 
     def _path(self, number: int, name: str) -> str:
         return f"{self._folder}/{number:06d}/{name}.json"

@@ -72,16 +72,6 @@ def shard_files(record: RunRecord, job_index: int) -> list[ListedFile]:
     return assign(record.files, record.world_size)[job_index]
 
 
-def work_folder(stat_folder: str, record: RunRecord, shard: ShardKey) -> str:
-    """Return the private folder of a shard: ledger, journals, whatever else its owners keep."""
-    return f"{stat_folder}/{record.run}-{shard}"
-
-
-def journal_folder(work_folder: str) -> str:
-    """Return where the journals of a shard stand."""
-    return f"{work_folder}/journal"
-
-
 def refuse_finished(
     to: OutputFolder, files: Iterable[ListedFile], name_of: Callable[[ListedFile], str], *, delete_existing: bool
 ) -> None:
@@ -151,9 +141,12 @@ def progress(
     replaces: dict[str, str | None] = {}
     again = 0
     for file in files:
-        entry = to.manifest.get(name_of(file))
+        name = name_of(file)
+        entry = to.manifest.get(name)
         if entry is None or entry.run not in runs or not to.fs.exists(to.path(entry.output)):
             todo.append(file)
+            if to.manifest.was_announced(name, to.path(name)):
+                replaces[file.name] = None
             continue
         retried = entry.may_succeed if entry.epoch < retry_since and row_limit in {None, entry.row_limit} else 0
         if _covers(entry, row_limit) and not retried:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from modelcall import __version__
@@ -11,7 +11,7 @@ from modelcall.errors import ConfigError
 from modelcall.state.run import RunRecord, RunStore, ShardKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from modelcall.state.listing import ListedFile, Listing
@@ -48,6 +48,8 @@ class Start:
     how: Literal["new", "joined", "continued", "extended"]
     waiting: tuple[str, ...] = ()
     """Input files that came after the listing; they wait for the next run."""
+    repaired: Mapping[str, ListedFile] = field(default_factory=dict)
+    """Files that failed as they were listed, as they are now."""
 
 
 def begin(
@@ -97,15 +99,33 @@ def _go_on(store: RunStore, newest: RunRecord, request: StartRequest, listing: L
     _check_identity(newest, request)
     chain = store.chain(newest)
     known = {file.name: file for record in chain for file in record.files}
-    _check_input(known, listing, request)
+    repaired = _repaired(store, chain, listing)
+    _check_input(known, listing, repaired, request)
     new = tuple(file for file in listing.files if file.name not in known)
     finished = store.is_finished(newest)
     if new and finished and not request.dated and not request.retry:
         record = _record(request, listing, number=newest.number + 1, files=new, extends=newest.number)
-        return Start(record, "extended")
+        return Start(record, "extended", repaired=repaired)
     _check_world_size(newest, request)
     joined = store.has_joined(newest, ShardKey(1, request.job_index))
-    return Start(newest, "continued" if joined else "joined", waiting=tuple(file.name for file in new))
+    waiting = tuple(file.name for file in new)
+    return Start(newest, "continued" if joined else "joined", waiting=waiting, repaired=repaired)
+
+
+def _repaired(store: RunStore, chain: Sequence[RunRecord], listing: Listing) -> dict[str, ListedFile]:
+    """Return the files that may be taken as they are now: nothing is published of them as they were when they failed.
+
+    A file that was taken in another version stays with that one: only a version that has failed may be replaced.
+    """
+    now = {file.name: file for file in listing.files}
+    repaired: dict[str, ListedFile] = {}
+    for record in chain:
+        for listed in record.files:
+            file = now.get(listed.name, listed)
+            version = store.version(record, file.name) if file.fingerprint != listed.fingerprint else None
+            if version is not None and (version.failed or version.fingerprint == file.fingerprint):
+                repaired[file.name] = file
+    return repaired
 
 
 def _check_identity(record: RunRecord, request: StartRequest) -> None:
@@ -130,9 +150,14 @@ def _check_world_size(record: RunRecord, request: StartRequest) -> None:
         )
 
 
-def _check_input(known: Mapping[str, ListedFile], listing: Listing, request: StartRequest) -> None:
-    now = {file.name: file for file in listing.files}
-    changed = [name for name, file in known.items() if name in now and now[name].fingerprint != file.fingerprint]
+def _check_input(
+    known: Mapping[str, ListedFile], listing: Listing, repaired: Collection[str], request: StartRequest
+) -> None:
+    changed = [
+        file.name
+        for file in listing.files
+        if file.name in known and file.fingerprint != known[file.name].fingerprint and file.name not in repaired
+    ]
     if changed:
         raise ConfigError(
             f"{len(changed)} input file(s) changed since the run began: {', '.join(sorted(changed)[:5])}",

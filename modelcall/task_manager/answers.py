@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from modelcall.errors import ConfigError
 from modelcall.pipeline.answers import file_answers
 from modelcall.registry import load
-from modelcall.state.shard import journal_folder, shard_files, work_folder
+from modelcall.state.place import journal_folder, work_folder
+from modelcall.state.shard import shard_files
 from modelcall.task_manager.places import Places, parts
 
 if TYPE_CHECKING:

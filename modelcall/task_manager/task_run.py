@@ -134,7 +134,7 @@ class TaskRun:
             for part, shard in parts(chain, run_index, **mine):
                 if self._stop.signal is not None:
                     return
-                run = ShardRun(store, part, shard, to, stat_folder=stat, limits=limits)
+                run = ShardRun(store, part, shard, to, stat_folder=stat, limits=limits, repaired=start.repaired)
                 summary.passes.append(run.tally)
                 summary.worked |= await scoring.run(run)
 

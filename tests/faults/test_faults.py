@@ -1,6 +1,7 @@
 """Every fault of the catalogue, over real sockets, on both lanes: the right end, after the right number of requests."""
 
 import asyncio
+from collections.abc import Callable
 from typing import get_args
 
 import pytest
@@ -45,8 +46,12 @@ def test_a_fault_gets_its_verdict(played: dict[str, Played], name: str) -> None:
 @pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize("at", ["last", "every"])
 @pytest.mark.parametrize("name", [name for name in CHAT if not FAULTS[name].early])
-def test_a_fault_at_other_attempts_gets_its_verdict(name: str, at: At, lane: Lane) -> None:
+def test_a_fault_at_other_attempts_gets_its_verdict(
+    record_property: Callable[[str, object], None], name: str, at: At, lane: Lane
+) -> None:
     played = asyncio.run(play(name, lane, at=at))
+    record_property("faults", 1)
+    record_property("requests", played.requests)
     assert played.told in expected(name, at)
     assert played.in_use == 0
 
@@ -72,5 +77,10 @@ def test_a_mix_of_faults_invents_no_score_and_loses_no_row(seed: int, lane: Lane
 @pytest.mark.long
 @pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize("seed", range(10, 100))
-def test_many_mixes_of_faults_invent_no_score_and_lose_no_row(seed: int, lane: Lane) -> None:
-    check_mix(asyncio.run(play_mix(seed, lane)))
+def test_many_mixes_of_faults_invent_no_score_and_lose_no_row(
+    record_property: Callable[[str, object], None], seed: int, lane: Lane
+) -> None:
+    mixed = asyncio.run(play_mix(seed, lane))
+    check_mix(mixed)
+    record_property("rows", MIX_ROWS)
+    record_property("requests", sum(mixed.requests.values()))

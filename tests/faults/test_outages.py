@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,9 @@ def begin_outage(server: EmbeddedServer, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["refuse", "502", "ignore"])
-def test_an_outage_costs_its_time_and_no_row(tmp_path: Path, how: str) -> None:
+def test_an_outage_costs_its_time_and_no_row(
+    tmp_path: Path, record_property: Callable[[str, object], None], how: str
+) -> None:
     with EmbeddedServer(MockOptions(judge="instant")) as server, (tmp_path / "log").open("w") as log:
         task(tmp_path, server.base_url)
         run = subprocess.Popen(
@@ -67,4 +70,6 @@ def test_an_outage_costs_its_time_and_no_row(tmp_path: Path, how: str) -> None:
         report = server.referee()
     assert run.returncode == 0, (tmp_path / "log").read_text()[-3000:]
     assert json.loads(out)["rows"]["scored"] == ROWS
+    record_property("rows", ROWS)
+    record_property("requests", report.requests)
     assert report.answered_rows - ROWS in {0, 1}  # one more: the probes of the outage, which share a name

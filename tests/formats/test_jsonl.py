@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from modelcall.errors import FileFailure
 from modelcall.formats import jsonl
 from modelcall.formats.base import BadRow
-from modelcall.formats.contract import SourceContract
+from modelcall.formats.contract import Recorded, SourceContract
 from modelcall.formats.jsonl import JsonlSource
 
 if TYPE_CHECKING:
@@ -182,3 +182,23 @@ def test_every_way_of_reading_sees_the_same_rows(lines: list[bytes], end: bytes)
     schema, _ = source.schema()
     assert sum(batch.num_rows for batch in source.batches(schema)) == len(rows)
     assert schema.names == source.column_names()
+
+
+@given(
+    lines=st.lists(st.sampled_from(["", " ", "{}", '{"a": 1}', " {}", "bad", "\r"]), max_size=40),
+    recorded=st.one_of(st.sets(st.integers(0, 40)), st.integers(0, 40).map(lambda end: set(range(end)))),
+    limit=st.none() | st.integers(0, 40),
+    piece=st.integers(1, 60),
+)
+def test_rows_left_are_those_of_a_full_pass_without_the_recorded(
+    lines: list[str], recorded: set[int], limit: int | None, piece: int
+) -> None:
+    source = _source("\n".join(lines).encode())
+    every: list[tuple[int, Any]] = list(enumerate(_rows(source)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("modelcall.formats.lines.CHUNK_BYTES", piece)
+        left = source.rows_left(None, recorded=Recorded(recorded), chunk_rows=3, limit=limit)
+        assert list(itertools.chain.from_iterable(left)) == [
+            (index, row) for index, row in every[:limit] if index not in recorded
+        ]
+    assert source.row_count == len(every[:limit])

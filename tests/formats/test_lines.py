@@ -24,7 +24,7 @@ def _zstd(data: bytes) -> bytes:
     return bytes(pa.Codec("zstd").compress(data))
 
 
-def _read(data: bytes, name: str = "a.jsonl", max_bytes: int = 1 << 20) -> list[bytes | None]:
+def _read(data: bytes, name: str = "a.jsonl", max_bytes: int = 1 << 20) -> list[bytes | int | None]:
     return list(read_lines(partial(io.BytesIO, data), name=name, max_bytes=max_bytes))
 
 

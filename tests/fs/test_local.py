@@ -149,3 +149,32 @@ def test_makedirs_over_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(OSError, match="a"):
         FS.makedirs(str(tmp_path / "a" / "b"))
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is synced, by path."""
+    found: list[str] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: found.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
+    return found
+
+
+def test_a_folder_that_a_killed_process_may_have_made_is_made_durable_once(tmp_path: Path, synced: list[str]) -> None:
+    (tmp_path / "a").mkdir()
+    store = LocalFileSystem()
+    store.makedirs(str(tmp_path / "a" / "b"))
+    store.makedirs(str(tmp_path / "a" / "b"))
+    assert synced == [str(tmp_path), str(tmp_path / "a")]
+    LocalFileSystem().makedirs(str(tmp_path / "a" / "b"))
+    assert synced == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a")]
+
+
+def test_names_that_killed_processes_gave_are_made_durable(tmp_path: Path, synced: list[str]) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    FS.sweep(str(tmp_path / "a"), deep=False)
+    assert synced == [str(tmp_path / "a")]
+    FS.sweep(str(tmp_path / "a"), deep=True)
+    assert synced[1:] == [str(tmp_path / "a"), str(tmp_path / "a" / "b")]
+    FS.sweep(str(tmp_path / "none"), deep=True)

@@ -44,6 +44,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_synced_before_named_and_named_before_the_folder_is_synced(
     tmp_path: Path, calls: list[str], *, overwrite: bool, naming: str
 ) -> None:
+    FS.makedirs(str(tmp_path))
+    calls.clear()
     with FS.sink(str(tmp_path / "a"), overwrite=overwrite) as sink:
         sink.write(b"x")
         sink.commit()
@@ -75,6 +77,7 @@ def test_a_failed_sync_publishes_nothing_is_not_repeated_and_names_the_file(
         syncs.append(descriptor)
         raise OSError(number, os.strerror(number))
 
+    FS.makedirs(str(tmp_path))
     monkeypatch.setattr(os, "fsync", failing)
     sink = FS.sink(str(tmp_path / "a"))
     with sink:
@@ -83,6 +86,34 @@ def test_a_failed_sync_publishes_nothing_is_not_repeated_and_names_the_file(
             sink.commit()
     assert (raised.value.errno, raised.value.filename) == (number, str(tmp_path / "a"))
     assert len(syncs) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sink_that_cannot_remove_its_temporary_file_lets_go_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(path: Path, **_: bool) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    sink = FS.sink(str(tmp_path / "a"))
+    monkeypatch.setattr(Path, "unlink", read_only)
+    sink.abort()
+    monkeypatch.undo()
+    FS.sweep(str(tmp_path), deep=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_file_that_cannot_be_looked_at_is_let_go_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: int) -> os.stat_result:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fstat", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        FS.sink(str(tmp_path / "a"))
+    monkeypatch.undo()
+    FS.sweep(str(tmp_path), deep=False)
     assert list(tmp_path.iterdir()) == []
 
 

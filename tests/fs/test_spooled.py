@@ -49,3 +49,22 @@ def test_etag_sees_changes_at_both_ends(at: int) -> None:
 
 def test_etag_sees_size() -> None:
     assert sampled_etag(io.BytesIO(bytes(200_000)))[1] != sampled_etag(io.BytesIO(bytes(200_001)))[1]
+
+
+@pytest.mark.parametrize("size", [0, 1, 99, 100, 1000])
+def test_a_file_not_longer_than_its_samples_is_read_whole(size: int) -> None:
+    data = bytearray(size)
+    etags = {sampled_etag(io.BytesIO(data), blocks=10, block_bytes=100)}
+    for at in range(size):
+        data[at] = 1
+        etags.add(sampled_etag(io.BytesIO(data), blocks=10, block_bytes=100))
+        data[at] = 0
+    assert len(etags) == size + 1
+
+
+@pytest.mark.parametrize(("at", "seen"), [(0, True), (99_999, True), (25_000, True), (50_000, True), (12_000, False)])
+def test_samples_are_spread_over_a_large_file(at: int, seen: bool) -> None:
+    data = bytearray(100_000)
+    before = sampled_etag(io.BytesIO(data), blocks=5, block_bytes=100)
+    data[at] = 1
+    assert (sampled_etag(io.BytesIO(data), blocks=5, block_bytes=100) != before) is seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,6 +120,34 @@ def test_a_key_revoked_while_running_stops_the_run_and_fails_no_row() -> None:
     assert len(ends) == 200
     assert all(isinstance(end, Completion) for end in ends)
     assert server.asked <= 200 + 8 + 5
+
+
+def test_answers_of_requests_from_before_a_key_was_revoked_do_not_make_refusals_the_rows_own() -> None:
+    """1,024 slow requests are in flight when the key goes: their answers keep coming, new ones are refused at once."""
+    rng = random.Random(2)
+    failed: list[Any] = []
+
+    async def server(_: str, __: Mapping[str, str], ___: Any) -> RawResponse:
+        if asyncio.get_running_loop().time() > 60:
+            await asyncio.sleep(0.01)
+            return BAD_KEY
+        await asyncio.sleep(rng.uniform(5, 30))
+        return raw()
+
+    async def work() -> None:
+        async with Bench(server, ceiling=1024) as bench:
+
+            async def row(number: int) -> None:
+                end = await bench.ask(f"r{number}")
+                if not isinstance(end, Completion):
+                    failed.append(end)
+
+            with pytest.raises(FatalError, match="Incorrect API key"):
+                await asyncio.gather(*(row(number) for number in range(10_000)))
+            await drain(bench)
+
+    run_jumping(work())
+    assert failed == []
 
 
 def test_a_refusal_of_one_endpoint_is_not_the_pools() -> None:

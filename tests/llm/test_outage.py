@@ -82,6 +82,20 @@ def test_a_ten_minute_redeploy_costs_ten_minutes_and_no_row(fault: Any) -> None:
     assert min(gaps) > 5
 
 
+@pytest.mark.parametrize("ceiling", [5, 64])
+@pytest.mark.parametrize("fault", [error(500, "boom"), error(429, "slow down"), raw(b"<html>busy</html>")])
+def test_an_endpoint_that_fails_everybody_costs_no_row_whatever_it_says(fault: Any, ceiling: int) -> None:
+    server = Server(lambda now, _: 5 < now < 305, fault)
+
+    async def work() -> float:
+        async with Bench(server, ceiling=ceiling) as bench:
+            ends = await bench.ask_all(40 * ceiling)
+            assert [end for end in ends if isinstance(end, Failure)] == []
+            return asyncio.get_running_loop().time()
+
+    assert run_jumping(work()) < 305 + 60
+
+
 @pytest.mark.parametrize("latency", [2.0, 20.0, 60.0])
 def test_a_server_that_takes_nothing_new_but_finishes_what_it_has_costs_no_row(latency: float) -> None:
     """As servers shut down: answers of old requests keep coming while every new connection is refused."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from modelcall.llm.exchange import Completion
 from modelcall.llm.pacing import RequestPace, TokenPace
 from tests.llm.kit import Bench, completion, raw, run_jumping, with_settings
 
@@ -78,6 +79,19 @@ def test_asking_twice_takes_turns_too() -> None:
     run_jumping(work())
     assert len(at) > 60
     assert max(sum(begin <= moment < begin + 60 for moment in at) for begin in at) <= 30
+
+
+def test_the_deadline_of_an_attempt_begins_after_the_wait_for_the_pace() -> None:
+    async def server(*_: Any) -> RawResponse:
+        await asyncio.sleep(0.1)
+        return raw()
+
+    async def work() -> None:
+        async with Bench(server, with_settings(requests_per_minute=60.0, timeout=1.0)) as bench:
+            ends = await bench.ask_all(100)
+        assert {(type(end), end.attempts) for end in ends} == {(Completion, 1)}
+
+    run_jumping(work())
 
 
 def test_a_client_keeps_to_tokens_per_minute() -> None:

@@ -4,6 +4,7 @@ import json
 import math
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ def parts_of(text: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_hundred_thousand_answers(seed: int) -> None:
+def test_a_hundred_thousand_answers(record_property: Callable[[str, object], None], seed: int) -> None:
     rng = random.Random(seed)
     accepted = slowest = 0.0
     for _ in range(CASES):
@@ -84,5 +85,6 @@ def test_a_hundred_thousand_answers(seed: int) -> None:
             accepted += 1
             assert math.isfinite(verdict["score"])
             assert verdict["score"] == float(value["score"])
+    record_property("answers", CASES)
     assert slowest < 1.0
     assert accepted > CASES / 10

@@ -15,11 +15,13 @@ import pyarrow.parquet as pq
 from modelcall.engines.inline import InlineEngine
 from modelcall.formats.detect import is_data_file
 from modelcall.fs.local import LocalFileSystem
+from modelcall.observe.fanout import Fanout
 from modelcall.permits import Permits
 from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.runner import Runner, RunnerSettings
 from modelcall.pipeline.shard_run import Limits, ShardRun, Tally
 from modelcall.pipeline.verify import Findings, verify
+from modelcall.state.ledger import Ledger
 from modelcall.state.listing import list_input
 from modelcall.state.run import RunRecord, RunStore, ShardKey, noted_runs
 from modelcall.state.shard import output_at, output_folder
@@ -145,7 +147,7 @@ class Bench:
         store = RunStore(self._fs, str(self.output / ".modelcall/runs/x"))
         record = store.newest()
         if record is None:
-            record = store.create(self._record())
+            record = store.create(self._record()) or store.newest()  # another start may be first
         assert record is not None
         to = output_folder(self._fs, str(self.output), single=False)
         return ShardRun(store, [record], ShardKey(1, 0), to, stat_folder=str(to.state), limits=limits)
@@ -176,6 +178,7 @@ class Bench:
         keep_raw: bool = True,
         prefix: str = "",
         retry: bool = False,
+        ledger_interval: int = -1,
     ) -> Tally:
         run = self.run_of(limits)
         plan = ResultPlan(judge.columns, is_judge=True, keep_raw=keep_raw, prefix=prefix)
@@ -183,8 +186,13 @@ class Bench:
         async with run.owned(delete_existing=False):
             left = run.progress(retry=retry)
             run.tally.unfinished = len(left.todo)
-            self.runner = run.runner(judge, plan, output_columns=output_columns, listener=self.seen, settings=settings)
-            await run.work(InlineEngine().run(self.runner.run, run.jobs(left)))
+            ledger = Ledger(f"{run.work_folder}/ledger.log", interval=ledger_interval)
+            listener = Fanout(self.seen, ledger)
+            self.runner = run.runner(judge, plan, output_columns=output_columns, listener=listener, settings=settings)
+            try:
+                await run.work(InlineEngine().run(self.runner.run, run.jobs(left)))
+            finally:
+                ledger.close()
         return run.tally
 
     def verify(self) -> Findings:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,7 +45,7 @@ def failed_rows(bench: Bench) -> list[int]:
 
 
 def die_before_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise DiedError
 
     monkeypatch.setattr(Manifest, "put", die)
@@ -121,9 +122,9 @@ async def test_a_file_without_a_manifest_entry_never_appears_before_its_own_name
         steps.append(str(Path(self._path).relative_to(bench.output)))
         commit(self)
 
-    def noted(self: Manifest, entry: Entry) -> None:
+    def noted(self: Manifest, entry: Entry, *, check: Callable[[], None]) -> None:
         steps.append("manifest put")
-        put(self, entry)
+        put(self, entry, check=check)
 
     monkeypatch.setattr(LocalSink, "commit", committed)
     monkeypatch.setattr(Manifest, "put", noted)
@@ -191,3 +192,31 @@ def test_a_missing_outcome_moves_no_other_to_its_row(rows: list[int]) -> None:
     journal = FileJournal("/journal", header=b"", earlier=[])
     with pytest.raises(FatalError, match="missing or damaged"):
         _take(((row, Outcome()) for row in rows), 0, 2, journal)
+
+
+async def test_a_partial_file_whose_manifest_entry_was_not_written_is_replaced_by_the_whole(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.jsonl("a.jsonl", TEXTS)
+    with monkeypatch.context() as patch:
+        die_before_the_manifest(patch)
+        with pytest.raises(DiedError):
+            await bench.start(FakeJudge(act=every_fifth_fails), limits=Limits(rows=7))
+    judge = FakeJudge(act=every_fifth_fails)
+    tally = await bench.start(judge)
+    assert (tally.broken_files, tally.rows, judge.asked.total()) == ({}, 30, 23)
+    assert (bench.verify().problems, failed_rows(bench)) == ([], [0, 5, 10, 15, 20, 25])
+
+
+async def test_a_partial_file_that_somebody_changed_is_not_replaced(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.jsonl("a.jsonl", TEXTS)
+    with monkeypatch.context() as patch:
+        die_before_the_manifest(patch)
+        with pytest.raises(DiedError):
+            await bench.start(FakeJudge(), limits=Limits(rows=7))
+    (bench.output / "a.parquet").write_text("theirs")
+    tally = await bench.start(FakeJudge())
+    assert "appeared that this run did not write" in tally.broken_files["a.jsonl"]
+    assert (bench.output / "a.parquet").read_text() == "theirs"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from modelcall.errors import FatalError
+from modelcall.pipeline.file import OpenFile
 from modelcall.pipeline.runner import RunnerSettings
 from modelcall.pipeline.shard_run import Limits
 from modelcall.types import ErrorType, Outcome, Permit, RowRef
@@ -279,3 +280,21 @@ async def test_a_scorer_without_declared_columns_gets_them_settled_over_the_file
     assert [row["a"] for row in rows] == [1.0, 2.5, None, None]
     assert [row["b"] for row in rows] == [None, ["x"], None, None]
     assert [row["c"] for row in rows] == [None, None, '{"k":1}', '{"other":2}']
+
+
+async def test_no_more_files_are_read_at_a_time_than_allowed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(8):
+        bench.jsonl(f"{number}.jsonl", TEXTS[:20])
+    reading: list[int] = [0, 0]
+    read = OpenFile.read
+
+    async def counted(self: OpenFile, *arguments: Any) -> None:
+        reading[0] += 1
+        reading[1] = max(reading)
+        await read(self, *arguments)
+        reading[0] -= 1
+
+    monkeypatch.setattr(OpenFile, "read", counted)
+    settings = RunnerSettings(max_concurrent_files=2, chunk_rows=3)
+    tally = await bench.start(FakeJudge(ceiling=3), settings=settings)
+    assert (tally.files, reading) == (8, [0, 2])

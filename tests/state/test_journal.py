@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import itertools
 import os
 import threading
 from pathlib import Path
@@ -70,6 +71,15 @@ def test_a_row_set_is_a_set(rows: list[int]) -> None:
     assert [row for row in range(3010) if row in ours] == sorted(seen)
 
 
+def test_a_row_set_knows_whether_it_covers_a_range() -> None:
+    ours = RowSet()
+    rows = {*range(3, 30), *range(32, 50)}
+    for row in rows:
+        ours.add(row)
+    for first, count in itertools.product(range(60), range(60)):
+        assert ours.covers(first, count) is rows.issuperset(range(first, first + count)), (first, count)
+
+
 async def test_the_next_owner_reads_what_the_last_one_wrote(tmp_path: Path) -> None:
     await write(tmp_path, 1, {5: SCORED, 2: FAILED})
     await write(tmp_path, 2, {3: SCORED})
@@ -80,6 +90,16 @@ async def test_the_first_recorded_outcome_of_a_row_counts(tmp_path: Path) -> Non
     await write(tmp_path, 1, {5: SCORED})
     await write(tmp_path, 2, {5: FAILED})
     assert reopen(tmp_path, 3) == {5: SCORED}
+
+
+async def test_a_journal_written_in_several_parts_is_one_header_and_its_rows(tmp_path: Path) -> None:
+    shard, journal = opened(tmp_path)
+    for row in (7, 3, 9):
+        journal.record(row, SCORED)
+        await shard.flush()
+    await shard.close()
+    assert Path(journal.path).read_bytes().count(b"\n") == 4
+    assert reopen(tmp_path, 2) == dict.fromkeys((3, 7, 9), SCORED)
 
 
 async def test_a_second_outcome_of_a_row_is_not_even_written(tmp_path: Path) -> None:
@@ -121,14 +141,16 @@ async def test_a_journal_of_another_input_is_refused(tmp_path: Path) -> None:
         reopen(tmp_path, 2, fingerprint="2-y")
 
 
-async def test_a_damaged_header_is_refused_not_believed(tmp_path: Path) -> None:
-    await write(tmp_path, 1, {1: SCORED})
+@pytest.mark.parametrize("damage", [b"\0" * 30, b"x", b"\n"])
+async def test_records_after_a_damaged_header_answer_for_themselves(tmp_path: Path, damage: bytes) -> None:
+    await write(tmp_path, 1, {1: SCORED, 2: FAILED})
     path = tmp_path / f"{file_key('a.jsonl')}.000001.log"
-    data = bytearray(path.read_bytes())
-    data[12] ^= 1
-    path.write_bytes(bytes(data))
-    with pytest.raises(FatalError, match="damaged at its start"):
-        reopen(tmp_path, 2)
+    whole = path.read_bytes()
+    path.write_bytes(damage + whole[len(damage) :])
+    assert reopen(tmp_path, 2) == {1: SCORED, 2: FAILED}
+    at = whole.index(b"\n")
+    path.write_bytes(whole[:at] + b"." + whole[at + 1 :])
+    assert reopen(tmp_path, 2) == {2: FAILED}
 
 
 async def test_a_disk_that_refuses_is_fatal_and_asked_only_once(tmp_path: Path) -> None:
@@ -244,14 +266,31 @@ async def test_recorded_outcomes_are_synced_and_so_is_the_way_to_them(
 
     monkeypatch.setattr(os, "fsync", fsync)
     shard, journal = opened(tmp_path / "new" / "journal")
-    assert synced == [str(tmp_path), str(tmp_path / "new")]
+    assert synced == [str(tmp_path.parent), str(tmp_path), str(tmp_path / "new")]
+    synced.clear()
     shard.start(ignore)
     journal.record(0, SCORED)
     async with asyncio.timeout(5):
-        while synced[2:] != [journal.path, shard.folder]:
+        while synced != [journal.path, shard.folder]:
             await asyncio.sleep(0.01)
     await shard.close()
-    assert synced[2:] == [journal.path, shard.folder]
+    assert synced == [journal.path, shard.folder]
+
+
+async def test_what_an_owner_left_that_was_killed_before_its_sync_is_synced_once_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(tmp_path, 1, {0: SCORED})
+    shard = ShardJournal(str(tmp_path), epoch=2, identity="run")
+    shard.prepare()
+    synced: list[str] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
+    await shard._sync()
+    assert synced == [str(tmp_path / f"{file_key('a.jsonl')}.000001.log"), str(tmp_path)]
+    await shard.close()
+    assert len(synced) == 2
 
 
 async def test_a_failed_sync_is_fatal_and_never_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ class Bench:
     ) -> Start:
         request = replace(request, **changes)  # type: ignore[arg-type]
         start = begin(self.store, request, list_input=lambda: self.files, before_create=before)
-        self.store.join(start.record, ShardKey(1, request.job_index))
+        self.store.join(start.record, ShardKey(1, request.job_index), stat_folder="/s")
         return start
 
     def finish(self, start: Start, *jobs: int) -> None:

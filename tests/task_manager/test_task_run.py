@@ -396,3 +396,13 @@ def test_a_scorer_whose_settlement_cannot_be_stored_is_closed(desk: Desk, monkey
     summary = desk.start()
     assert (summary.exit_code, len(closed)) == (4, 1)
     assert "No space left" in str(summary.error)
+
+
+def test_what_was_killed_while_it_wrote_run_records_leaves_nothing_though_the_output_is_dated(desk: Desk) -> None:
+    desk.set("data.output_folder", "./out/{timestamp}")
+    desk.start(stop_early=True)
+    (record,) = desk.folder.glob("out/.modelcall/runs/*/000001/run.json")
+    left = record.with_name(".settled.json.0123456789abcdef.tmp")
+    left.touch()
+    assert desk.start().exit_code == 0
+    assert not left.exists()

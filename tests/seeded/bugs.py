@@ -1,0 +1,574 @@
+"""Bugs that somebody might write one day, as patches of the package, and the tests that must notice them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bug:
+    """``old`` stands once in ``module``; with ``new`` in its place some of ``tests`` must fail."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+JOURNAL = "state/file_journal.py"
+KILLS = "tests/crash/test_kills.py"
+TESTS_OF_JOURNAL = "tests/state/test_journal.py"
+TESTS_OF_RUNNER = "tests/pipeline/test_runner.py"
+TESTS_OF_PUBLISH = "tests/pipeline/test_publish.py"
+
+BUGS = (
+    # what is recorded
+    Bug(
+        "journal: not synced",
+        "fs/append.py",
+        "            os.fsync(descriptor)\n",
+        "            pass\n",
+        ("tests/state",),
+    ),
+    Bug(
+        "journal: a failed sync is tried again",
+        "state/journal.py",
+        "            self.failure = FatalError(\n                message, hint=",
+        "            FatalError(\n                message, hint=",
+        (TESTS_OF_JOURNAL,),
+    ),
+    Bug(
+        "journal: what was taken is forgotten before it is written",
+        JOURNAL,
+        "        self._log.append(data)\n",
+        "        self._log.append(data[:0])\n",
+        (TESTS_OF_JOURNAL,),
+    ),
+    Bug(
+        "journal: header written with every flush",
+        JOURNAL,
+        "self._header + data, None",
+        "self._header + data, self._header",
+        (TESTS_OF_JOURNAL,),
+    ),
+    Bug(
+        "journal: of another input believed",
+        JOURNAL,
+        "    if header != expected:\n",
+        "    if header is expected:\n",
+        (TESTS_OF_JOURNAL,),
+    ),
+    Bug(
+        "journal: what a replaced owner adds is read",
+        JOURNAL,
+        "read_frames(stream, size=segment.size - stream.tell(), damage=damage)",
+        "read_frames(stream, size=1 << 60, damage=damage)",
+        (TESTS_OF_JOURNAL,),
+    ),
+    Bug(
+        "journal: own epoch counts as earlier",
+        "state/journal.py",
+        "int(epoch) < before",
+        "int(epoch) < before - 1",
+        (TESTS_OF_JOURNAL,),
+    ),
+    Bug(
+        "journal: second outcome of a row written",
+        JOURNAL,
+        "        if self.recorded.add(row):\n            self._buffer",
+        "        if self.recorded.add(row) or True:\n            self._buffer",
+        (TESTS_OF_JOURNAL,),
+    ),
+    Bug(
+        "row set: off by one",
+        JOURNAL,
+        "byte, bit = row >> 3, 1 << (row & 7)",
+        "byte, bit = row >> 3, 1 << (row & 3)",
+        (TESTS_OF_JOURNAL,),
+    ),
+    Bug(
+        "row set: covers one row too few",
+        JOURNAL,
+        "        every = (1 << count) - 1\n",
+        "        every = (1 << max(0, count - 1)) - 1\n",
+        (TESTS_OF_JOURNAL,),
+    ),
+    Bug(
+        "frames: checksum not looked at", "state/frames.py", "!= line[:8]:", "== b'':", ("tests/state/test_frames.py",)
+    ),
+    Bug(
+        "frames: torn tail accepted",
+        "state/frames.py",
+        "    if len(line) <= _PREFIX or line[-1] != 0x0A or line[8] != 0x20:  # noqa: PLR2004  newline, space\n"
+        "        return None\n",
+        "    if len(line) <= _PREFIX or line[8] != 0x20:\n"
+        "        return None\n"
+        "    line = line if line[-1] == 0x0A else line + b'\\n"
+        "'\n",
+        ("tests/state/test_frames.py",),
+    ),
+    Bug(
+        "merge: last outcome counts",
+        "state/merge.py",
+        "        yield next(same)\n",
+        "        yield list(same)[-1]\n",
+        ("tests/state",),
+    ),
+    Bug(
+        "merge: a spilled run is lost",
+        "state/merge.py",
+        "            if len(runs) == FAN_IN:\n",
+        "            if len(runs) == FAN_IN and runs.pop():\n",
+        ("tests/state/test_merge.py",),
+    ),
+    Bug(
+        "small files: checksum not looked at",
+        "state/records.py",
+        "whole = isinstance(record, dict) and check ==",
+        "whole = isinstance(record, dict) or check ==",
+        ("tests/state", "tests/pipeline/test_verify.py"),
+    ),
+    # who owns
+    Bug(
+        "lock: dead owners not succeeded",
+        "state/lock.py",
+        "if process.is_alive if here",
+        "if True if here",
+        ("tests/state/test_lock.py",),
+    ),
+    Bug(
+        "lock: living owners ignored",
+        "state/lock.py",
+        "if process.is_alive if here",
+        "if False if here",
+        ("tests/state/test_lock.py",),
+    ),
+    Bug(
+        "lock: process numbers alone",
+        "state/lock.py",
+        "start_time(self.pid) == self.start",
+        "bool(start_time(self.pid))",
+        ("tests/state/test_lock.py",),
+    ),
+    Bug(
+        "lock: no fencing",
+        "state/lock.py",
+        "        if self._fs.exists(_path(self._folder, self.epoch + 1)):\n",
+        "        if self._fs.exists(_path(self._folder, self.epoch - 1)) and False:\n",
+        ("tests/state/test_lock.py", TESTS_OF_PUBLISH),
+    ),
+    Bug(
+        "lock: not asked before a commit",
+        "pipeline/publish.py",
+        "                self._to.lock.check()\n",
+        "",
+        (TESTS_OF_PUBLISH, TESTS_OF_RUNNER, "tests/pipeline/test_endings.py"),
+    ),
+    # what is published
+    Bug(
+        "sink: not synced",
+        "fs/local_sink.py",
+        "            os.fsync(self._stream.fileno())\n",
+        "",
+        ("tests/fs/test_local_sink.py",),
+    ),
+    Bug(
+        "sink: folder not synced",
+        "fs/local_sink.py",
+        "            self._discard()\n            sync_folder(str(Path(self._path).parent))\n",
+        "            self._discard()\n",
+        ("tests/fs/test_local_sink.py",),
+    ),
+    Bug(
+        "sink: published when closed",
+        "fs/local_sink.py",
+        "        if not self._stream.closed:\n            self._discard()\n",
+        "        if not self._stream.closed:\n            self.commit()\n",
+        ("tests/fs",),
+    ),
+    Bug(
+        "sink: written under the final name",
+        "fs/local_sink.py",
+        'temporary = str(target.with_name(f".{short}.{secrets.token_hex(8)}.tmp"))',
+        "temporary = str(target)",
+        ("tests/fs",),
+    ),
+    Bug(
+        "sink: replaces what is there",
+        "fs/local_sink.py",
+        "publish_over if overwrite else publish_whole",
+        "publish_over",
+        ("tests/fs",),
+    ),
+    Bug(
+        "sink: sweeps files being written",
+        "fs/local_sink.py",
+        "        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n        Path(path).unlink()\n",
+        "        Path(path).unlink()\n",
+        ("tests/fs/test_local_sink.py",),
+    ),
+    Bug(
+        "publish: journal retired before the manifest",
+        "pipeline/publish.py",
+        "        self._to.manifest.put(entry)\n",
+        "        journal.retire()\n        self._to.manifest.put(entry)\n",
+        (TESTS_OF_PUBLISH,),
+    ),
+    Bug(
+        "publish: no manifest entry",
+        "pipeline/publish.py",
+        "        self._to.manifest.put(entry)\n",
+        "",
+        (TESTS_OF_PUBLISH,),
+    ),
+    Bug(
+        "publish: its own file after a kill taken for a stranger's",
+        "pipeline/publish.py",
+        ".hexdigest() == entry.sha256",
+        ".hexdigest() == ''",
+        (KILLS, TESTS_OF_PUBLISH),
+    ),
+    Bug(
+        "publish: a stranger's file taken for its own",
+        "pipeline/publish.py",
+        "            if not same:\n",
+        "            if not same and False:\n",
+        (TESTS_OF_PUBLISH, TESTS_OF_RUNNER),
+    ),
+    Bug(
+        "publish: missing answers not noticed",
+        "pipeline/publish.py",
+        "    if len(some) < count or some[0][0] != start or some[-1][0] != start + count - 1:\n",
+        "    if len(some) < 0:\n",
+        (TESTS_OF_PUBLISH,),
+    ),
+    Bug(
+        "publish: input may change meanwhile",
+        "pipeline/publish.py",
+        "                self._inputs.check(job, content=journal.content)\n",
+        "",
+        (TESTS_OF_PUBLISH,),
+    ),
+    Bug(
+        "publish: journal not flushed first",
+        "pipeline/runner.py",
+        "        await self._journal.flush()\n        async with",
+        "        async with",
+        (TESTS_OF_RUNNER,),
+    ),
+    Bug(
+        "publish: bytes not hashed",
+        "pipeline/publish.py",
+        "        self.digest.update(data)\n",
+        "",
+        ("tests/pipeline/test_verify.py",),
+    ),
+    Bug(
+        "results: a failed row gets a score",
+        "pipeline/columns.py",
+        "None if outcome.values is None else outcome.values.get(name)",
+        "(outcome.values or {}).get(name, 0)",
+        ("tests/pipeline",),
+    ),
+    Bug(
+        "writer: a row too few is not noticed",
+        "formats/writers.py",
+        "    if len(rows) != len(results):\n",
+        "    if len(rows) < 0:\n",
+        ("tests/formats/test_writers.py",),
+    ),
+    # rows and windows
+    Bug(
+        "window: permit leaked when a row is cut off",
+        "pipeline/window.py",
+        "        except FatalError as error:\n"
+        "            self._fail(error)\n"
+        "        finally:\n"
+        "            permit.release()\n"
+        "            self._room.release()\n",
+        "        except FatalError as error:\n"
+        "            self._fail(error)\n"
+        "        else:\n"
+        "            permit.release()\n"
+        "            self._room.release()\n",
+        ("tests/pipeline",),
+    ),
+    Bug(
+        "permits: leaked by a cancelled waiter",
+        "permits.py",
+        "            if turn.done() and not turn.cancelled():\n                self._release()\n            elif",
+        "            if",
+        ("tests/llm/test_permits.py",),
+    ),
+    Bug(
+        "permits: one more than the limit",
+        "permits.py",
+        "self.in_use < self.limit",
+        "self.in_use <= self.limit",
+        ("tests/llm/test_permits.py",),
+    ),
+    Bug(
+        "permits: new rows before those that wait again",
+        "permits.py",
+        "queue = self._again or self._new",
+        "queue = self._new or self._again",
+        ("tests/llm/test_permits.py",),
+    ),
+    Bug(
+        "runner: more files read at a time than allowed",
+        "pipeline/runner.py",
+        "            await file.complete()\n            with _storage(job, writing=True)",
+        "            await file.complete()\n"
+        "            self._reading.release()\n"
+        "            with _storage(job, writing=True)",
+        (TESTS_OF_RUNNER,),
+    ),
+    Bug(
+        "runner: file permit held until its last answer",
+        "pipeline/runner.py",
+        "            self._readers.discard(task)\n            self._reading.release()\n        return file\n",
+        "            self._readers.discard(task)\n        await file.complete()\n"
+        "        self._reading.release()\n        return file\n",
+        (TESTS_OF_RUNNER,),
+    ),
+    Bug(
+        "rows: counted one too many",
+        "pipeline/file.py",
+        "            self.rows = self._source.row_count\n",
+        "            self.rows = self._source.row_count + 1\n",
+        (TESTS_OF_RUNNER,),
+    ),
+    Bug(
+        "rows: recorded ones asked again",
+        "pipeline/file.py",
+        "recorded=self.journal.recorded, chunk_rows",
+        "recorded=type(self.journal.recorded)(), chunk_rows",
+        (TESTS_OF_RUNNER, KILLS),
+    ),
+    Bug(
+        "rows: request id of its neighbour",
+        "pipeline/file.py",
+        'digest.update(b"%d" % index)',
+        'digest.update(b"%d" % (index // 2))',
+        (TESTS_OF_RUNNER, "tests/cli/test_run_task.py"),
+    ),
+    # input
+    Bug(
+        "lines: split at every line border",
+        "formats/lines.py",
+        'chunk[start:end].split(b"\\n")',
+        "chunk[start:end].splitlines()",
+        ("tests/formats/test_lines.py",),
+    ),
+    Bug(
+        "lines: a last one without its end is dropped",
+        "formats/lines.py",
+        "    if size:\n        yield b",
+        "    if size < 0:\n        yield b",
+        ("tests/formats/test_lines.py",),
+    ),
+    Bug(
+        "lines: blank ones count as rows when passed over",
+        "formats/lines.py",
+        '_MAYBE_BLANK = re.compile(rb"\\n[ \\t\\r\\n]")',
+        '_MAYBE_BLANK = re.compile(rb"\\n\\0")',
+        ("tests/formats/test_jsonl.py",),
+    ),
+    Bug(
+        "lines: a bad one swallowed",
+        "formats/jsonl.py",
+        '            return BadRow(f"line {line.number}: {error}")\n',
+        "            return {}\n",
+        ("tests/formats/test_jsonl.py",),
+    ),
+    Bug(
+        "input: NaN accepted",
+        "formats/strict_json.py",
+        '    raise ValueError(f"{name} is no JSON number")\n',
+        "    return float(name)  # type: ignore[return-value]\n",
+        ("tests/formats",),
+    ),
+    Bug(
+        "input: of two equal keys the last",
+        "formats/strict_json.py",
+        "        if json.dumps(first.setdefault(key, value)) != json.dumps(value):\n",
+        "        if first.update({key: value}):\n",
+        ("tests/formats/test_strict_json.py",),
+    ),
+    Bug(
+        "parquet: a row group too many passed over",
+        "formats/parquet.py",
+        "        if size and recorded.covers(first, size):\n",
+        "        if size and recorded.covers(first, 1):\n",
+        ("tests/formats/test_parquet.py",),
+    ),
+    Bug(
+        "input: edits behind size and time",
+        "pipeline/input.py",
+        "_BLOCKS = 16\n",
+        "_BLOCKS = 0\n",
+        ("tests/resume/test_refusals.py",),
+    ),
+    # what a start means
+    Bug(
+        "start: identity not compared",
+        "state/start.py",
+        "    _check_identity(newest, request)\n",
+        "",
+        ("tests/state/test_start.py",),
+    ),
+    Bug(
+        "start: changed input not noticed",
+        "state/start.py",
+        "    _check_input(known, listing, repaired, request)\n",
+        "",
+        ("tests/state/test_start.py",),
+    ),
+    Bug(
+        "start: any changed file is taken for repaired",
+        "state/start.py",
+        "if version is not None and (version.failed or version.fingerprint == file.fingerprint):",
+        "if version is not None:",
+        ("tests/task_manager/test_repaired.py",),
+    ),
+    Bug(
+        "start: answers in another stat folder not missed",
+        "pipeline/shard_run.py",
+        "            await to_its_end(place)\n",
+        "",
+        ("tests/resume/test_refusals.py",),
+    ),
+    # asking
+    Bug(
+        "retry: one more than allowed",
+        "llm/retry.py",
+        "stop_after_attempt(budget + 1)",
+        "stop_after_attempt(budget + 2)",
+        ("tests/llm/test_retry.py",),
+    ),
+    Bug(
+        "retry: twice as often for form",
+        "llm/retry.py",
+        "self.format_faults >= retries or",
+        "self.format_faults >= 2 * retries or",
+        ("tests/llm/test_retry.py",),
+    ),
+    Bug(
+        "retry: Retry-After not heard",
+        "llm/hints.py",
+        "    yield _retry_after(headers, wall)\n",
+        "",
+        ("tests/llm/test_hints.py",),
+    ),
+    Bug(
+        "retry: Retry-After undercut",
+        "llm/endpoint.py",
+        "self._cool_until = self._ramp_from = now + seconds",
+        "self._cool_until = self._ramp_from = now + seconds / 2",
+        ("tests/llm/test_retry.py", "tests/llm/test_pool.py"),
+    ),
+    Bug("retry: without jitter", "llm/retry.py", "self._rng.uniform(0.5, 1.0)", "1.0", ("tests/llm/test_retry.py",)),
+    Bug(
+        "deadline: for the head of a reply only",
+        "llm/attempt.py",
+        "            async with asyncio.timeout(self._timeout):\n",
+        "            async with asyncio.timeout(None):\n",
+        ("tests/llm/test_lanes.py",),
+    ),
+    Bug(
+        "deadline: the wait for a permit counts",
+        "llm/client.py",
+        "        endpoint, guess = await self._dispatcher.enter(",
+        "        async with asyncio.timeout(self._settings.timeout):\n"
+        "            endpoint, guess = await self._dispatcher.enter(",
+        ("tests/llm/test_pacing.py",),
+    ),
+    Bug(
+        "outage: charged to the rows",
+        "llm/outage.py",
+        "return self._last_success is not None and self._last_success > ended",
+        "return True",
+        ("tests/llm/test_outage.py",),
+    ),
+    Bug(
+        "fatal: a wrong key is each row's own",
+        "llm/fatal.py",
+        "        if len(self._streak) >= STREAK or not (self._succeeded or fault.verdict.may_be_row):\n"
+        "            self._end(fault)\n",
+        "",
+        ("tests/llm/test_fatal.py",),
+    ),
+    # answers
+    Bug(
+        "answers: NaN accepted",
+        "llm/structured/coerce.py",
+        "type(value) is float and isfinite(value)",
+        "type(value) is float",
+        ("tests/llm_structured/test_coerce.py",),
+    ),
+    Bug(
+        "answers: a missing key is defaulted",
+        "llm/structured/check.py",
+        "missing = self._required - value.keys()",
+        "missing = self._required - value.keys() - self._defaults.keys()",
+        ("tests/llm_structured/test_check.py",),
+    ),
+    Bug(
+        "answers: the first of two verdicts",
+        "llm/structured/text.py",
+        "    if not all(same(one.value, answers[0].value) for one in answers):\n",
+        "    if not answers:\n",
+        ("tests/llm_structured",),
+    ),
+    Bug(
+        "answers: 4.5 is 4",
+        "llm/structured/coerce.py",
+        "value.is_integer() and abs(value)",
+        "abs(value)",
+        ("tests/llm_structured/test_coerce.py",),
+    ),
+    Bug(
+        "answers: cut ones repaired",
+        "llm/structured/check.py",
+        '        if reply.finish_reason == "length" and not answer.ends_text:\n',
+        '        if reply.finish_reason == "never" and not answer.ends_text:\n',
+        ("tests/llm_structured/test_check.py",),
+    ),
+    Bug(
+        "prompt: substituted text is looked at again",
+        "scorers/prompt.py",
+        "        system, prompt = self.render(texts)\n",
+        "        system, prompt = self.render(texts)\n"
+        "        for name, text in texts.items():\n"
+        "            prompt = prompt.replace('{' + name + '}', text)\n",
+        ("tests/scorers", "tests/config/test_template.py"),
+    ),
+    # what is told
+    Bug(
+        "secrets: not masked in errors",
+        "llm/attempt.py",
+        "return redact(text, self._secrets)[:MAX_MESSAGE]",
+        "return text[:MAX_MESSAGE]",
+        ("tests/llm",),
+    ),
+    Bug(
+        "secrets: not masked in the log",
+        "log/sink.py",
+        "inert(redact(text[: 8 * chars], self._secrets))",
+        "inert(text[: 8 * chars])",
+        ("tests/log",),
+    ),
+    Bug(
+        "log: line breaks written as they are",
+        "log/sink.py",
+        "capped(inert(redact(",
+        "capped(str(redact(",
+        ("tests/log",),
+    ),
+    Bug(
+        "verify: checksum not looked at",
+        "pipeline/verify.py",
+        "    if (size, digest) != (entry.size, entry.sha256):\n",
+        "    if size != entry.size:\n",
+        ("tests/pipeline/test_verify.py",),
+    ),
+)
