@@ -35,7 +35,6 @@ CHINESE: Final = {
     "several worker processes": "多个工作进程",
     "other engines": "其他执行引擎",
     "other ways to share files": "其他文件划分方式",
-    "options.on_error other than keep": "`options.on_error` 取 keep 以外的值",
     "use a local path": "用本地路径",
     "write local, or leave it out": "写 local，或不写",
     "leave it out": "不写",
@@ -43,7 +42,6 @@ CHINESE: Final = {
     "write 1, or use job_index": "写 1，或用 job_index 分片",
     "write local": "写 local",
     "write bytes": "写 bytes",
-    "write keep": "写 keep",
 }
 """What the list of unsupported values says, in Chinese."""
 

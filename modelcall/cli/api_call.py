@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from modelcall.cli.options import DeleteExisting, Fresh, Fs, Json, Quiet, Root
+from modelcall.cli.options import DeleteExisting, Fresh, Fs, Json, Quiet, RetryFailed, Root
 from modelcall.cli.running import Showing, run_loaded
 from modelcall.config.loading import task_from_options
 from modelcall.task_manager.summary import Invocation
@@ -64,6 +64,7 @@ def api_call(
         int | None, typer.Option("--debug_items", metavar="N", min=1, help="Score only the first N rows of each file.")
     ] = None,
     fresh: Fresh = False,
+    retry_failed: RetryFailed = False,
     delete_existing: DeleteExisting = False,
     disable_format_validation_retry: Annotated[
         bool, typer.Option("--disable_format_validation_retry", help="One attempt; a bad answer fails the row.")
@@ -94,5 +95,5 @@ def api_call(
         "enable_format_validation_retry": False if disable_format_validation_retry else None,
     }
     loaded = task_from_options("api-call", options, root=root, fs=fs)
-    invocation = Invocation(fresh=fresh, job_index=job_index, world_size=world_size)
+    invocation = Invocation(fresh=fresh, retry=retry_failed, job_index=job_index, world_size=world_size)
     return run_loaded(loaded, invocation, Showing(quiet=quiet, as_json=as_json))

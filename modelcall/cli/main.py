@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "pipeline": "Score one file or folder into another; without a model, by the built-in quality rules.",
     "api-call": "Score a folder with a model and a prompt, without a task file.",
     "validate": "Show all mistakes of a task file at once; starts nothing.",
+    "results": "Show the answers of a run as they are, while it goes on or after it.",
     "verify": "Read again what a run wrote, and prove that every row is there once.",
     "schema": "Print the JSON Schema of task, model or prompt files, for editors.",
     "serve-mock": "Serve an OpenAI-compatible judge on this machine, with faults if you like.",

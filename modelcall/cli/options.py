@@ -25,6 +25,9 @@ Set: TypeAlias = Annotated[
 Fresh: TypeAlias = Annotated[
     bool, typer.Option("--fresh", "--no_resume", help="Start a new run instead of going on with the last one.")
 ]
+RetryFailed: TypeAlias = Annotated[
+    bool, typer.Option("--retry_failed", help="Ask the failed rows of the last run again, those of finished files too.")
+]
 DeleteExisting: TypeAlias = Annotated[
     bool,
     typer.Option("--delete_existing", help="At the start of a new run, remove what an earlier one wrote there."),

@@ -14,6 +14,7 @@ from modelcall.cli.options import (
     Fs,
     Json,
     Quiet,
+    RetryFailed,
     Root,
     ScorerName,
     ScorerOptions,
@@ -69,6 +70,7 @@ def pipeline(
         int, typer.Option("--max_concurrent_requests", metavar="N", min=1, help="Requests in flight.")
     ] = 10,
     fresh: Fresh = False,
+    retry_failed: RetryFailed = False,
     delete_existing: DeleteExisting = False,
     fs: Fs = None,
     root: Root = None,
@@ -91,7 +93,7 @@ def pipeline(
         "delete_existing": delete_existing or None,
     }
     loaded = task_from_options("pipeline", options, root=root, fs=fs)
-    return run_loaded(loaded, Invocation(fresh=fresh), Showing(quiet=quiet, as_json=as_json))
+    return run_loaded(loaded, Invocation(fresh=fresh, retry=retry_failed), Showing(quiet=quiet, as_json=as_json))
 
 
 def _format(target: str, wanted: str | None) -> str | None:

@@ -12,6 +12,7 @@ from modelcall.cli.output import shown, table
 from modelcall.fs.local import LocalFileSystem
 from modelcall.observe.cost import cost, cost_fields
 from modelcall.state.shard import output_at
+from modelcall.types import ErrorType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,6 +44,15 @@ class Totals:
     failures: Counter[str]
     broken: Mapping[str, str]
     """Files that failed, with the reason."""
+    dropped: int = 0
+    """Failed rows that are not in the output."""
+    again: int = 0
+    """Failed rows of finished files that this start asked again."""
+
+    @property
+    def may_succeed(self) -> int:
+        """Failed rows that asking again may change."""
+        return self.failed - self.failures[ErrorType.BAD_ROW]
 
 
 def totals(passes: Sequence[Tally]) -> Totals:
@@ -55,6 +65,8 @@ def totals(passes: Sequence[Tally]) -> Totals:
         unfinished=sum(max(0, tally.unfinished) for tally in passes),
         failures=sum((tally.failures for tally in passes), Counter[str]()),
         broken={name: why for tally in passes for name, why in tally.broken_files.items()},
+        dropped=sum(tally.dropped for tally in passes),
+        again=sum(tally.again for tally in passes),
     )
 
 
@@ -97,6 +109,8 @@ class Report:
                 "unfinished": self.totals.unfinished,
             },
             "rows": {"total": self.totals.rows, "scored": self.totals.scored, "failed": self.totals.failed},
+            "rows_dropped": self.totals.dropped,
+            "rows_asked_again": self.totals.again,
             "rows_of_this_start": self.snapshot.rows_done,
             "failures": dict(self.totals.failures),
             "first_reasons": dict(self.reasons),
@@ -149,7 +163,11 @@ class Report:
         if (spent := cost(now, self.prices)) is not None:
             tokens = f"{now.prompt_tokens:,} prompt and {now.completion_tokens:,} completion tokens in this start"
             yield "cost", f"{spent.amount:,.4f} {shown(spent.currency)} for {tokens}"
+        if self.totals.again:
+            yield "asked again", f"{self.totals.again:,} failed rows of finished files"
         yield "output", ", ".join(map(shown, summary.outputs))
+        if self.totals.dropped:
+            yield "dropped", f"{self.totals.dropped:,} failed rows are listed, and not in the output"
         yield "failed rows", ", ".join(map(shown, self.failed_lists()))
         yield "waiting", _named(summary.waiting, "came after the listing; the next run takes them")
         yield "passed over", _named(summary.passed_over, "are no data files by their names")
@@ -159,6 +177,8 @@ class Report:
     def meaning(self) -> str:
         """Say what the exit code means here."""
         code = self.summary.exit_code
+        if self.summary.retry and not self.summary.worked and code in {OK, FAILED_ROWS}:
+            return "no failed row can be asked again" + (": the rest are bad rows" if self.totals.failed else "")
         if code == OK and not self.summary.worked:
             return "the run was done before; nothing was left to do"
         if code == OK and self.totals.failed:
@@ -178,9 +198,10 @@ class Report:
             return SAME_COMMAND
         if self.totals.broken:
             return "repair the files that failed, or take them away, and start again: finished files are kept"
+        again = "ask the failed rows again with --retry_failed, " if self.totals.may_succeed else ""
         return (
-            f"look into {', '.join(map(shown, self.failed_lists()))}; accept them with options.max_failed_ratio, or "
-            "remove the cause and start over with --fresh"
+            f"look into {', '.join(map(shown, self.failed_lists()))}; {again}accept them with "
+            "options.max_failed_ratio, or remove the cause and start over with --fresh"
         )
 
 

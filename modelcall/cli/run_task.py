@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from modelcall.cli.options import DeleteExisting, Fresh, Fs, JobIndex, Json, Quiet, Root, Set, WorldSize
+from modelcall.cli.options import DeleteExisting, Fresh, Fs, JobIndex, Json, Quiet, RetryFailed, Root, Set, WorldSize
 from modelcall.cli.running import Showing, run_loaded
 from modelcall.config.loading import load_task
 from modelcall.task_manager.summary import Invocation
@@ -21,6 +21,7 @@ Examples:
   modelcall run-task T.yaml --job_index 2 --world_size 10
   modelcall run-task T.yaml --set data.input_folder=./sample --set debug.enabled=true --set debug.max_files=1
   modelcall run-task T.yaml --fresh
+  modelcall run-task T.yaml --retry_failed                     # asks only failed rows again
 
 \b
 Started again, it goes on where it stopped. Exit codes: 0 every row scored, 2 configuration,
@@ -35,6 +36,7 @@ def run_task(
     world_size: WorldSize = None,
     overrides: Set = None,
     fresh: Fresh = False,
+    retry_failed: RetryFailed = False,
     delete_existing: DeleteExisting = False,
     fs: Fs = None,
     root: Root = None,
@@ -44,5 +46,5 @@ def run_task(
     """Run a task: read, score and write what its YAML file says."""
     changes = [*(overrides or ()), *(["options.delete_existing=true"] if delete_existing else [])]
     loaded = load_task(task, overrides=changes, root=root, fs=fs)
-    invocation = Invocation(fresh=fresh, job_index=job_index, world_size=world_size)
+    invocation = Invocation(fresh=fresh, retry=retry_failed, job_index=job_index, world_size=world_size)
     return run_loaded(loaded, invocation, Showing(quiet=quiet, as_json=as_json))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from modelcall.cli.failing import log_in_use
+from modelcall.cli.failing import log_in_use, usage_error
 from modelcall.cli.live import live_view, wants_live_view
 from modelcall.cli.observing import Watch
 from modelcall.cli.output import message, result, result_json, shown
@@ -51,6 +51,8 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
         ConfigError: Nothing was started.
         FatalError: Stopped before the end; the report is out already.
     """
+    if invocation.fresh and invocation.retry:
+        raise usage_error("--retry_failed asks rows of the last run again, --fresh begins a new one: choose one")
     started = datetime.now().astimezone()
     folder = loaded.environment.cwd / loaded.task.logging.dir
     stop = Stop()

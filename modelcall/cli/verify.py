@@ -60,10 +60,11 @@ def verify(
 
 def _lines(path: str, findings: Findings) -> list[str]:
     partial = f", {findings.partial} of them partial (debug limits)" if findings.partial else ""
+    dropped = f", {findings.dropped:,} of them dropped" if findings.dropped else ""
     pairs = [
         ("output", shown(path)),
         ("files", f"{findings.files:,} published{partial}; {findings.compared:,} compared with their input"),
-        ("rows", f"{findings.rows:,}: {findings.scored:,} scored, {findings.failed:,} failed"),
+        ("rows", f"{findings.rows:,}: {findings.scored:,} scored, {findings.failed:,} failed{dropped}"),
         *(("wrong", shown(problem)) for problem in findings.problems),
         *_strangers(findings.strangers),
         ("verdict", f"{len(findings.problems)} problem(s)" if findings.problems else "every row once, in order"),

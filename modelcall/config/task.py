@@ -131,10 +131,14 @@ class OptionsConfig(Block):
         default=0.0, description="Share of failed rows (0 to 1) up to which a finished run exits 0."
     )
     on_error: Literal["keep", "drop", "stop"] = Field(
-        default="keep", description="What becomes of a row that failed: keep it, with the reason."
+        default="keep",
+        description="What becomes of a row that failed: keep it, with the reason; drop it from the output, listed in "
+        ".modelcall/failed/; or stop the run, which may go on later.",
     )
     bad_rows: Literal["keep", "stop"] = Field(
-        default="keep", description="What happens at an input row that cannot be read: keep it as failed, or stop."
+        default="keep",
+        description="What happens at an input row that cannot be scored (no JSON, no text): keep it as a failed one, "
+        "which on_error: drop drops, or stop.",
     )
     grace_seconds: Duration = Field(
         default=20.0, description="How long a stopped run waits for requests in flight (seconds)."

@@ -47,7 +47,6 @@ UNSUPPORTED: Final = (
     Unsupported("concurrency.num_workers", _other_than(1), "several worker processes", "write 1, or use job_index"),
     Unsupported("distributed.engine", _other_than("local", "inline"), "other engines", "write local"),
     Unsupported("distributed.shard_by", _other_than("bytes"), "other ways to share files", "write bytes"),
-    Unsupported("options.on_error", _other_than("keep"), "options.on_error other than keep", "write keep"),
 )
 
 

@@ -69,6 +69,21 @@ class Message(Enum):
         "♻️ Resuming: {files} files done, {rows} rows recorded",
     )
     TASK_ALREADY_DONE = Text(_INFO, "✔️ 任务先前已完成: {task}", "✔️ Task was done before: {task}")
+    RETRY_FAILED = Text(
+        _INFO,
+        "🔁 重新提问: 已完成的 {files} 个文件中有 {rows} 行失败",
+        "🔁 Asking again: {rows} failed rows of {files} finished files",
+    )
+    RETRY_UNFINISHED = Text(
+        _INFO,
+        "🔁 {files} 个未完成的文件: 失败的行也重新提问",
+        "🔁 {files} unfinished files: their failed rows are asked again, too",
+    )
+    NO_RETRY = Text(
+        _INFO,
+        "✔️ 已完成的文件中没有可以重新提问的失败行",
+        "✔️ No failed row of a finished file can be asked again",
+    )
     SHARD = Text(_INFO, "🌐 分布式配置: Job {index}/{world_size}", "🌐 Distributed: job {index}/{world_size}")
     SHARD_SOURCE = Text(
         _INFO,

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
+from modelcall.types import ErrorType, Outcome, Usage
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from modelcall.fs.base import FileSystem, Sink
-    from modelcall.types import Outcome
-
-
-def failed_path(state: str, output: str) -> str:
-    """Return where the list of an output file stands in the folder of side files."""
-    return f"{state}/failed/{output}.jsonl"
 
 
 class FailedRows:
@@ -46,14 +42,7 @@ class FailedRows:
     def _write(self, row: int, outcome: Outcome) -> None:
         if self._sink is None:
             self._sink = self._stack.enter_context(self._fs.sink(self._path, overwrite=True))
-        line = {
-            "file": self._file,
-            "row_index": row,
-            "error_type": outcome.error_type,
-            "reason": outcome.fail_reason,
-            "attempts": outcome.attempts,
-            "raw": outcome.raw,
-        }
+        line = {"file": self._file, **failure(row, outcome)}
         self._sink.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def commit(self) -> None:
@@ -62,3 +51,46 @@ class FailedRows:
             self._sink.commit()
         elif self._fs.exists(self._path):
             self._fs.remove(self._path)
+
+
+def failure(row: int, outcome: Outcome) -> dict[str, Any]:
+    """Return what is written of a failed row."""
+    return {
+        "row_index": row,
+        "error_type": outcome.error_type,
+        "reason": outcome.fail_reason,
+        "attempts": outcome.attempts,
+        "raw": outcome.raw,
+        "model": outcome.model,
+        "finish_reason": outcome.finish_reason,
+        "usage": outcome.usage,
+    }
+
+
+def read_failures(fs: FileSystem, path: str) -> Iterator[tuple[int, Outcome]]:
+    """Yield the rows of such a list with their outcomes, in its order; none if there is no list.
+
+    Raises:
+        ValueError: It holds something else.
+    """
+    if not fs.exists(path):
+        return
+    with fs.open(path) as stream:
+        for text in stream:
+            yield _outcome(orjson.loads(text))
+
+
+def _outcome(line: dict[str, Any]) -> tuple[int, Outcome]:
+    try:
+        usage = line.get("usage")
+        return line["row_index"], Outcome(
+            error_type=ErrorType(line["error_type"]),
+            fail_reason=line["reason"],
+            raw=line["raw"],
+            attempts=line["attempts"],
+            model=line.get("model"),
+            finish_reason=line.get("finish_reason"),
+            usage=usage and Usage(**usage),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no failed row: {error!r}") from error

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from modelcall.state.file_journal import FileJournal
     from modelcall.types import RunListener
 
+_ANSWER_CHARS = 500
+_BAD_ROW_HINT = (
+    "Set options.bad_rows: keep and start again to go on with it as a failed row; or repair the input and start over "
+    "with --fresh, since another input is another run."
+)
+_FAILURE_HINT = (
+    "Start again to go on, the row staying failed, or with --retry_failed to ask it again; options.on_error: keep does "
+    "not stop."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ReadingPlan:
@@ -32,13 +42,17 @@ class ReadingPlan:
     """Names of the columns the run adds; no input column may have one."""
     chunk_rows: int
     stop_at_bad_row: bool
+    stop_at_failure: bool
 
 
 class OpenFile:
     """An input file whose rows are being scored."""
 
-    def __init__(self, job: FileJob, source: Source, journal: FileJournal, listener: RunListener) -> None:
+    def __init__(
+        self, job: FileJob, source: Source, journal: FileJournal, listener: RunListener, plan: ReadingPlan
+    ) -> None:
         self.job = job
+        self._plan = plan
         self._source = source
         self.journal = journal
         self.rows = 0
@@ -47,13 +61,14 @@ class OpenFile:
         self._complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._id = hashlib.blake2b(job.name.encode("utf-8", "surrogateescape"), digest_size=8)
 
-    async def read(self, window: Window, threads: Executor, plan: ReadingPlan) -> None:
+    async def read(self, window: Window, threads: Executor) -> None:
         """Issue every row that has no recorded outcome, the next chunk being read meanwhile.
 
         Raises:
             FatalError: A bad row, and the task says to stop at one.
             FileFailure: The input has a column of a name that the run adds, or cannot be read on.
         """
+        plan = self._plan
         wanted = None if plan.columns is None else [*plan.columns, *sorted(plan.added)]
         chunks = self._source.rows_left(
             wanted, recorded=self.journal.recorded, chunk_rows=plan.chunk_rows, limit=self.job.row_limit
@@ -64,19 +79,20 @@ class OpenFile:
             while (chunk := await coming) is not None:
                 coming = loop.run_in_executor(threads, _next, chunks)
                 for index, row in chunk:
-                    await self._issue(index, row, window, plan)
+                    await self._issue(index, row, window)
             self.rows = self._source.row_count
         finally:
             self._finish_one()
             await asyncio.wait([coming])
             coming.cancelled() or coming.exception()  # seen, if we are leaving for another reason
 
-    async def _issue(self, index: int, row: AnyRow, window: Window, plan: ReadingPlan) -> None:
+    async def _issue(self, index: int, row: AnyRow, window: Window) -> None:
         if isinstance(row, BadRow):
-            self._bad(index, row, stop=plan.stop_at_bad_row)
+            reason = f"{self.job.name}: {row.reason}"
+            self._take(self._ref(index), Outcome(error_type=ErrorType.BAD_ROW, fail_reason=reason, attempts=0))
             return
-        if not plan.added.isdisjoint(row):
-            self._clash(plan.added & row.keys())
+        if not self._plan.added.isdisjoint(row):
+            self._clash(self._plan.added & row.keys())
         self._pending += 1
         try:
             await window.issue(row, self._ref(index), self._done)
@@ -90,17 +106,23 @@ class OpenFile:
         return RowRef(self.job.name, index, digest.hexdigest())
 
     def _done(self, ref: RowRef, outcome: Outcome) -> None:
-        self.journal.record(ref.row_index, outcome)
-        self._listener.row_done(ref, outcome)
+        self._take(ref, outcome)
         self._finish_one()
 
-    def _bad(self, index: int, row: BadRow, *, stop: bool) -> None:
-        reason = f"{self.job.name}: {row.reason}"
-        if stop:
-            raise FatalError(reason, hint="Repair the row, or set options.bad_rows: keep to go on without it.")
-        outcome = Outcome(error_type=ErrorType.BAD_ROW, fail_reason=reason, attempts=0)
-        self.journal.record(index, outcome)
-        self._listener.row_done(self._ref(index), outcome)
+    def _take(self, ref: RowRef, outcome: Outcome) -> None:
+        """Record an outcome.
+
+        Raises:
+            FatalError: The row failed, and the task says to stop then. A bad row is not recorded: it cost nothing, and
+                whether it is kept may be said yet.
+        """
+        bad = outcome.error_type is ErrorType.BAD_ROW
+        if bad and self._plan.stop_at_bad_row:
+            raise FatalError(_told(ref, outcome), hint=_BAD_ROW_HINT)
+        self.journal.record(ref.row_index, outcome)
+        self._listener.row_done(ref, outcome)
+        if outcome.error_type is not None and not bad and self._plan.stop_at_failure:
+            raise FatalError(_told(ref, outcome), hint=_FAILURE_HINT)
 
     def _clash(self, names: Collection[str]) -> None:
         raise FileFailure(
@@ -116,6 +138,11 @@ class OpenFile:
     async def complete(self) -> None:
         """Wait for the outcome of the last row."""
         await self._complete
+
+
+def _told(ref: RowRef, outcome: Outcome) -> str:
+    answer = f"\nIts answer: {outcome.raw[:_ANSWER_CHARS]}" if outcome.raw else ""
+    return f"{ref.file}, row {ref.row_index} failed: {outcome.error_type}: {outcome.fail_reason}{answer}"
 
 
 def _next(chunks: Iterator[list[tuple[int, AnyRow]]]) -> list[tuple[int, AnyRow]] | None:

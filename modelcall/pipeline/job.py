@@ -25,7 +25,9 @@ class FileJob:
     row_limit: int | None = None
     """Only the first rows (debug)."""
     republish: bool = False
-    """A partial output of this run stands under the name and is replaced."""
+    """An output of this run stands under the name and is replaced."""
+    reopens: str | None = None
+    """Checksum of that output, if it is whole: its outcomes are kept, but for those that a retry supersedes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +38,6 @@ class FileResult:
     counts: FileCounts | None = None
     failures: Mapping[str, int] | None = None
     """Failed rows by error type."""
+    dropped: int = 0
+    """Failed rows that are not in the output."""
     failure: str | None = None

@@ -1,8 +1,9 @@
 """Publishing: the input once more, untouched, beside the journal's outcomes, into a file that appears whole.
 
 In this order: all bytes are written under a temporary name; the input is seen to be unchanged and the lock to be ours;
-the commit gives the file its name, then the list of failed rows; the manifest entry says what it is. The journal is
-retired by the caller after that.
+failures that were asked again go into the history; the commit gives the file its name, then the list of failed rows;
+the manifest entry says what it is. The journal is retired by the caller after that. Where an output is replaced, its
+entry announces the coming one before the commit, so that at any time it tells what stands there.
 A crash anywhere repeats work and loses nothing: the same journal gives the same bytes.
 
 An owner that is put to sleep between its last look at the lock and a commit, and replaced meanwhile, wakes without its
@@ -15,32 +16,33 @@ import hashlib
 import threading
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import compress, islice
 from typing import TYPE_CHECKING
 
 from modelcall.errors import FatalError, FileFailure
 from modelcall.formats.detect import file_type
 from modelcall.formats.results import results_batch
 from modelcall.pipeline.columns import clash
-from modelcall.pipeline.failed import FailedRows, failed_path
 from modelcall.pipeline.settle import as_text, settle_columns
-from modelcall.pipeline.table import open_table
+from modelcall.pipeline.side_lists import SideLists
+from modelcall.pipeline.table import kept, open_table
+from modelcall.state.file_journal import RowSet
 from modelcall.state.manifest import Entry, checksum
 from modelcall.types import JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from modelcall.formats.base import Source, Writable
-    from modelcall.fs.base import FileSystem, Sink
+    from modelcall.fs.base import Sink
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.input import InputFiles
     from modelcall.pipeline.job import FileJob
     from modelcall.state.file_journal import FileJournal
     from modelcall.state.lock import Lock
-    from modelcall.state.manifest import Manifest
+    from modelcall.state.shard import OutputFolder
     from modelcall.types import Columns, Outcome
 
 
@@ -48,20 +50,12 @@ if TYPE_CHECKING:
 class Destination:
     """Where a shard publishes, and what its manifest entries say of the run."""
 
-    fs: FileSystem
-    folder: str
-    state: str
-    """Folder of the side files."""
-    manifest: Manifest
+    output: OutputFolder
     lock: Lock
     facts: Mapping[str, Any]
     """``run``, ``run_number``, ``job_index``, ``world_size``."""
     scratch: str
     """Local folder for sorted runs of large journals."""
-
-    def path(self, output: str) -> str:
-        """Return the path of an output file."""
-        return f"{self.folder}/{output}"
 
 
 class Cancelled(Exception):  # noqa: N818  a signal, not an error
@@ -72,6 +66,15 @@ class Cancelled(Exception):  # noqa: N818  a signal, not an error
 class _Tally:
     rows: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    dropped: RowSet = field(default_factory=RowSet)
+
+    def add(self, outcomes: Iterable[Outcome], *, drop: bool) -> None:
+        for outcome in outcomes:
+            if outcome.error_type is not None:
+                self.failures[str(outcome.error_type)] += 1
+                if drop:
+                    self.dropped.add(self.rows)
+            self.rows += 1
 
 
 class Publisher:
@@ -84,8 +87,10 @@ class Publisher:
         plan: ResultPlan,
         *,
         output_columns: tuple[str, ...] | None = None,
+        drop_failed: bool = False,
     ) -> None:
         self._inputs = inputs
+        self._drop_failed = drop_failed
         self._to = destination
         self._plan = plan
         self._output_columns = output_columns
@@ -104,26 +109,29 @@ class Publisher:
             FileFailure: The output's name is taken by a file that is not ours.
         """
         source = self._inputs.open(job)
-        path = self._to.path(job.output)
+        path = self._to.output.path(job.output)
         try:
             with (
                 self._evicted(),
-                self._to.fs.sink(path, overwrite=job.republish) as sink,
-                self._failed_rows(job) as failed,
+                self._to.output.fs.sink(path, overwrite=job.republish) as sink,
+                SideLists(self._to.output, job) as lists,
             ):
                 hashed = _HashingSink(sink)
-                tally, details = self._write(job, source, journal, hashed, failed)
+                tally, details = self._write(job, source, journal, hashed, lists)
                 if tally.rows != rows:
                     raise FatalError(f"{job.path}: has {tally.rows} rows now, had {rows} when it was scored")
                 entry = self._entry(job, tally, hashed, details)
                 if not entry.whole:
-                    self._to.manifest.announce(entry)
+                    self._to.output.manifest.announce(entry)
                 self._inputs.check(job, content=journal.content)
                 self._to.lock.check()
+                lists.history.commit()
+                if job.republish:
+                    self._announce(entry)
                 self._commit(sink, path, entry)
-                failed.commit()
+                lists.failed.commit()
             with self._evicted():
-                self._to.manifest.put(entry, check=self._to.lock.check)
+                self._to.output.manifest.put(entry, check=self._to.lock.check)
         finally:
             source.close()
         return entry
@@ -137,11 +145,24 @@ class Publisher:
             self._to.lock.check()
             raise
 
-    def _failed_rows(self, job: FileJob) -> FailedRows:
-        return FailedRows(self._to.fs, failed_path(self._to.state, job.output), file=job.name)
+    def unless_cancelled(self, outcomes: Iterable[tuple[int, Outcome]]) -> Iterator[tuple[int, Outcome]]:
+        """Pass outcomes on, as long as the run does not stop."""
+        for numbered in outcomes:
+            if self._cancelled.is_set():
+                raise Cancelled
+            yield numbered
+
+    def _announce(self, entry: Entry) -> None:
+        """Note in the manifest what takes the place of an output, beside what stands there now."""
+        to = self._to.output
+        last = to.manifest.get(entry.output)
+        if last is not None:
+            found = checksum(to.fs, to.path(entry.output)) if last.replacing else None
+            standing = [other for other in last.replacing if other.sha256 == found]
+            to.manifest.put(replace(last, replacing=(*standing[:1], entry)), check=self._to.lock.check)
 
     def _write(
-        self, job: FileJob, source: Source, journal: FileJournal, sink: Writable, failed: FailedRows
+        self, job: FileJob, source: Source, journal: FileJournal, sink: Writable, lists: SideLists
     ) -> tuple[_Tally, dict[str, Any]]:
         scorer_columns, texts = self._scorer_columns(journal)
         added = self._plan.columns(scorer_columns)
@@ -155,14 +176,16 @@ class Publisher:
             check=lambda names: _refuse(job.name, clash(self._plan, names)),
         )
         tally = _Tally()
-        outcomes = journal.outcomes(self._to.scratch)
+        outcomes = journal.outcomes(self._to.scratch, superseded=lists.history.add)
         for rows in table.rows:
             if self._cancelled.is_set():
                 raise Cancelled
             some = _take(outcomes, tally.rows, len(rows), journal)
-            failed.add(tally.rows, some)
-            tally.rows += len(some)
-            tally.failures.update(str(outcome.error_type) for outcome in some if outcome.error_type)
+            lists.failed.add(tally.rows, some)
+            tally.add(some, drop=self._drop_failed)
+            if self._drop_failed:
+                keep = [outcome.error_type is None for outcome in some]
+                rows, some = kept(rows, keep), list(compress(some, keep))  # noqa: PLW2901  what is left of them
             if texts:
                 some = [as_text(outcome, texts) for outcome in some]
             table.writer.write(rows, results_batch(added, self._plan.values(some, scorer_columns)))
@@ -170,6 +193,7 @@ class Publisher:
         details = {
             "columns": tuple(added),
             "json_text_columns": table.json_text_columns,
+            "json_text_results": tuple(self._plan.prefix + name for name in texts),
             "blank_lines": source.blank_lines,
         }
         return tally, details
@@ -195,6 +219,8 @@ class Publisher:
             scored=tally.rows - failed,
             failed=failed,
             failures=dict(sorted(tally.failures.items())),
+            dropped=tally.dropped.count,
+            dropped_rows=tally.dropped.dump(),
             row_limit=job.row_limit,
             whole=job.row_limit is None or tally.rows < job.row_limit,
             **details,
@@ -206,7 +232,7 @@ class Publisher:
         try:
             sink.commit()
         except FileExistsError:
-            if checksum(self._to.fs, path) != entry.sha256:
+            if checksum(self._to.output.fs, path) != entry.sha256:
                 raise FileFailure(
                     f"{path}: a file of this name appeared that this run did not write",
                     hint="Move it away and start again.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from modelcall.pipeline.job import FileJob
     from modelcall.pipeline.publish import Publisher
     from modelcall.state.file_journal import FileJournal
-    from modelcall.state.journal import ShardJournal
+    from modelcall.state.journal import Base, ShardJournal
     from modelcall.types import RowScorer, RunListener
 
 FATAL_DRAIN_SECONDS = 5.0
@@ -43,7 +43,11 @@ class RunnerSettings:
     max_concurrent_files: int
     chunk_rows: int
     stop_at_bad_row: bool = False
-    """Else it is kept, as a failed row."""
+    """Else it is a failed row."""
+    stop_at_failure: bool = False
+    """Of any other row; else it is a failed row."""
+    drop_failed: bool = False
+    """Failed rows are left out of the output."""
     grace_seconds: float = 20.0
 
 
@@ -63,7 +67,9 @@ class Runner:
         publisher: Publisher,
         listener: RunListener,
         settings: RunnerSettings,
+        base_of: Callable[[FileJob], Base | None] = lambda _: None,
     ) -> None:
+        self._base_of = base_of
         self._scorer = scorer
         self._inputs = inputs
         self._journal = journal
@@ -84,6 +90,7 @@ class Runner:
             added=publisher.added,
             chunk_rows=settings.chunk_rows,
             stop_at_bad_row=settings.stop_at_bad_row,
+            stop_at_failure=settings.stop_at_failure,
         )
 
     async def run(self, jobs: AsyncIterator[FileJob]) -> AsyncIterator[FileResult]:
@@ -163,9 +170,9 @@ class Runner:
             journal = await self._blocking(partial(self._open_journal, job))
             source = await self._blocking(partial(self._inputs.open, job))
             try:
-                file = OpenFile(job, source, journal, self._listener)
+                file = OpenFile(job, source, journal, self._listener, self._reading_plan)
                 self._listener.file_started(job.name, recorded=journal.recorded.count)
-                await file.read(self._window, self._threads, self._reading_plan)
+                await file.read(self._window, self._threads)
             finally:
                 source.close()
         finally:
@@ -174,7 +181,12 @@ class Runner:
         return file
 
     def _open_journal(self, job: FileJob) -> FileJournal:
-        return self._journal.open(job.name, fingerprint=job.fingerprint, content=self._inputs.content(job))
+        base = self._base_of(job)
+        if base is not None:
+            read = base.outcomes
+            base = replace(base, outcomes=lambda: self._publisher.unless_cancelled(read()))
+        content = self._inputs.content(job)
+        return self._journal.open(job.name, fingerprint=job.fingerprint, content=content, base=base)
 
     async def _publish(self, file: OpenFile) -> FileResult:
         """Publish a complete file and retire its journal."""
@@ -186,7 +198,7 @@ class Runner:
                 await self._blocking(file.journal.retire)
         counts = FileCounts(total=entry.rows, scored=entry.scored, failed=entry.failed)
         self._listener.file_done(file.job.name, counts)
-        return FileResult(file.job, counts, failures=entry.failures)
+        return FileResult(file.job, counts, failures=entry.failures, dropped=entry.dropped)
 
     @contextmanager
     def _ending(self) -> Iterator[None]:

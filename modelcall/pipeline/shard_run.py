@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from modelcall.fs.append import make_private_folder
-from modelcall.pipeline.failed import failed_path
 from modelcall.pipeline.input import InputFiles
 from modelcall.pipeline.job import FileJob
-from modelcall.pipeline.owning import beat, tell_loss, to_its_end
+from modelcall.pipeline.owning import Ownership, to_its_end
 from modelcall.pipeline.publish import Destination, Publisher
+from modelcall.pipeline.reading_back import base_of
 from modelcall.pipeline.recorded import refuse_edited, take_repaired
 from modelcall.pipeline.runner import Runner
 from modelcall.state.journal import ShardJournal, retire_published
-from modelcall.state.lock import acquire
 from modelcall.state.place import journal_folder, refuse_elsewhere, work_folder
 from modelcall.state.run import FileVersion, note_runs
-from modelcall.state.shard import Progress, delete_finished, progress, refuse_finished, shard_files
+from modelcall.state.shard import (
+    Progress,
+    begin_retry,
+    delete_finished,
+    progress,
+    refuse_finished,
+    retry_since,
+    shard_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
     from modelcall.pipeline.job import FileResult
     from modelcall.pipeline.runner import RunnerSettings
     from modelcall.state.listing import ListedFile
-    from modelcall.state.lock import Lock
     from modelcall.state.manifest import Entry
     from modelcall.state.run import RunRecord, RunStore, ShardKey
     from modelcall.state.shard import OutputFolder
@@ -63,14 +69,20 @@ class Tally:
     """Files that failed, with the reason."""
     unfinished: int = 0
     """Files left for the next start."""
+    dropped: int = 0
+    """Failed rows that are not in the output."""
+    again: int = 0
+    """Failed rows of finished files that this start asks again."""
 
-    def add(self, rows: int, failed: int, failures: Mapping[str, int]) -> None:
+    def add(self, rows: int, failures: Mapping[str, int], dropped: int) -> None:
         """Count a published file."""
+        failed = sum(failures.values())
         self.files += 1
         self.rows += rows
         self.scored += rows - failed
         self.failed += failed
         self.failures.update(failures)
+        self.dropped += dropped
 
 
 class ShardRun:
@@ -97,8 +109,8 @@ class ShardRun:
         self._journals = journal_folder(self.work_folder)
         self._limits = limits
         self._repaired = repaired or {}
-        self._lock: Lock | None = None
-        self._beating: asyncio.Task[None] | None = None
+        self._ownership: Ownership | None = None
+        self._retry_since = 0
         self.tally = Tally()
 
     def files(self) -> list[ListedFile]:
@@ -114,28 +126,12 @@ class ShardRun:
             ConfigError: A living process holds it, finished output is in the way of a new run, or this shard's recorded
                 answers are elsewhere.
         """
-        try:
-            place = partial(refuse_elsewhere, self._store, self.record, self.shard, stat_folder=self._stat_folder)
-            await to_its_end(place)
-            lock = await to_its_end(self._acquire)
-            self._beating = asyncio.get_running_loop().create_task(beat(lock))
+        place = partial(refuse_elsewhere, self._store, self.record, self.shard, stat_folder=self._stat_folder)
+        await to_its_end(place)
+        facts = {"run": self.record.run, "world_size": self.record.world_size, "shard": str(self.shard)}
+        async with Ownership(self.to.fs, self.to.lock_folder(self.shard), facts=facts) as self._ownership:
             await to_its_end(partial(self._join, delete_existing=delete_existing))
             yield
-        finally:
-            await self._disown()
-
-    def _acquire(self) -> Lock:
-        facts = {"run": self.record.run, "world_size": self.record.world_size, "shard": str(self.shard)}
-        self._lock = acquire(self.to.fs, self.to.lock_folder(self.shard), facts=facts)
-        return self._lock
-
-    async def _disown(self) -> None:
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.gather(self._beating, return_exceptions=True)
-        if self._lock is not None:
-            with suppress(OSError):  # our end sets it free as well
-                await to_its_end(self._lock.release)
 
     def _join(self, *, delete_existing: bool) -> None:
         """Take part in the run; the first time, an earlier run's output in the way is removed, or refused, as asked."""
@@ -157,18 +153,24 @@ class ShardRun:
         found = (self._store.settled(record) for record in self._chain)
         return next((settled for settled in found if settled is not None), None)
 
-    def progress(self) -> Progress:
+    def progress(self, *, retry: bool = False) -> Progress:
         """Tell what is left to do, count what is done, and clear away what a killed process left. Blocking.
+
+        With ``retry``, rows that have failed so far are left to do from now on.
 
         Raises:
             ConfigError: An input file is not the one whose answers are recorded.
         """
         self._evict()
         self._sweep()
+        if retry:
+            self._store.unmark_done(self.record, self.shard)
+            begin_retry(self.to.fs, self.work_folder, epoch=self._owned().lock.epoch)
+        self._retry_since = retry_since(self.to.fs, self.work_folder)
         published: list[str] = []
 
         def done(entry: Entry) -> None:
-            self.tally.add(entry.rows, entry.failed, entry.failures)
+            self.tally.add(entry.rows, entry.failures, entry.dropped)
             if entry.whole:
                 published.append(entry.file)
 
@@ -179,18 +181,19 @@ class ShardRun:
             runs={record.run for record in self._chain},
             row_limit=self._limits.rows,
             done=done,
+            retry_since=self._retry_since,
         )
         retire_published(self._journals, published)
         take_repaired(self._store, self.record, left.todo, self._repaired, folder=self._journals)
         refuse_edited(self.to.fs, self._journals, left.todo, run=self.record.run)
+        self.tally.again = left.again
         return left
 
     def _evict(self) -> None:
         """Keep whoever owned this shard before from publishing, should it still be there and wake."""
-        assert self._lock is not None, "the shard is not owned"  # noqa: S101  a mistake of the caller
-        self._lock.check()  # it may be us who slept
+        self._owned().lock.check()  # it may be us who slept
         outputs = [self.record.output_of(file) for file in shard_files(self.record, self.shard.job_index)]
-        for path in (self.to.path, self.to.manifest.path, partial(failed_path, self.to.state)):
+        for path in (self.to.path, self.to.manifest.path, self.to.failed_list, self.to.history):
             self.to.fs.evict(map(path, outputs))
 
     def _sweep(self) -> None:
@@ -199,6 +202,7 @@ class ShardRun:
         for folder in sorted(outputs):
             self.to.fs.sweep(folder, deep=False)
         self.to.fs.sweep(self.to.state, deep=True)
+        self.to.fs.sweep(self.work_folder, deep=True)
         self._store.sweep()
 
     def jobs(self, left: Progress) -> list[FileJob]:
@@ -210,7 +214,8 @@ class ShardRun:
                 fingerprint=file.fingerprint,
                 output=self.record.output_of(file),
                 row_limit=self._limits.rows,
-                republish=file.name in left.republish,
+                republish=file.name in left.replaces,
+                reopens=left.replaces.get(file.name),
             )
             for file in left.todo
         ]
@@ -225,16 +230,14 @@ class ShardRun:
         settings: RunnerSettings,
     ) -> Runner:
         """Build what scores and publishes this shard's files; it fails if the lock, which must be held, is lost."""
-        assert self._lock is not None, "the shard is not owned"  # noqa: S101  a mistake of the caller
-        assert self._beating is not None  # noqa: S101  it began with the lock
-        journal = ShardJournal(self._journals, epoch=self._lock.epoch, identity=self.record.run)
+        owned = self._owned()
+        journal = ShardJournal(
+            self._journals, epoch=owned.lock.epoch, identity=self.record.run, retry_since=self._retry_since
+        )
         inputs = InputFiles(self.to.fs)
         destination = Destination(
-            fs=self.to.fs,
-            folder=self.to.folder,
-            state=self.to.state,
-            manifest=self.to.manifest,
-            lock=self._lock,
+            output=self.to,
+            lock=owned.lock,
             facts={
                 "run": self.record.run,
                 "run_number": self.record.number,
@@ -243,19 +246,31 @@ class ShardRun:
             },
             scratch=self.work_folder,
         )
-        publisher = Publisher(inputs, destination, plan, output_columns=output_columns)
-        runner = Runner(
-            scorer, inputs=inputs, journal=journal, publisher=publisher, listener=listener, settings=settings
+        publisher = Publisher(
+            inputs, destination, plan, output_columns=output_columns, drop_failed=settings.drop_failed
         )
-        self._beating.add_done_callback(partial(tell_loss, runner))
+        runner = Runner(
+            scorer,
+            inputs=inputs,
+            journal=journal,
+            publisher=publisher,
+            listener=listener,
+            settings=settings,
+            base_of=partial(base_of, self.to),
+        )
+        owned.when_lost(runner.fail)
         return runner
+
+    def _owned(self) -> Ownership:
+        assert self._ownership is not None, "the shard is not owned"  # noqa: S101  a mistake of the caller
+        return self._ownership
 
     async def work(self, results: AsyncIterator[FileResult]) -> None:
         """Take in the results of the jobs."""
         async for result in results:
             self.tally.unfinished -= 1
             if result.counts is not None:
-                self.tally.add(result.counts.total, result.counts.failed, result.failures or {})
+                self.tally.add(result.counts.total, result.failures or {}, result.dropped)
             else:
                 self.tally.broken_files[result.job.name] = result.failure or "unknown"
                 version = FileVersion(result.job.name, result.job.fingerprint, failed=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress, groupby
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -56,6 +57,20 @@ def open_table(
     writer = ParquetTableWriter(sink, inputs=schema, results=results_schema(added))
     kept = tuple(name for name in json_text if name in schema.names)
     return Table(source.batches(schema, limit=row_limit), writer, kept)
+
+
+def kept(rows: Any, keep: Sequence[bool]) -> Any:  # noqa: ANN401  what the table's iterator yields
+    """Return the rows of a chunk that are to be kept. Slices are joined, since Arrow filters not every type."""
+    if not isinstance(rows, pa.RecordBatch):
+        return list(compress(rows, keep))
+    slices = [rows.slice(0, 0)]
+    start = 0
+    for wanted, run in groupby(keep):
+        length = len(list(run))
+        if wanted:
+            slices.append(rows.slice(start, length))
+        start += length
+    return pa.concat_batches(slices)
 
 
 def _subset(schema: pa.Schema, wanted: Sequence[str]) -> pa.Schema:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import orjson
@@ -14,12 +12,16 @@ from modelcall.formats.base import BadRow
 from modelcall.formats.detect import file_type, is_data_file
 from modelcall.formats.opening import open_source
 from modelcall.pipeline.comparing import input_rows, same, unlike_columns
+from modelcall.pipeline.failed import read_failures
+from modelcall.state.file_journal import RowSet
+from modelcall.state.manifest import checksum
 from modelcall.state.run import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from modelcall.formats.base import Source
+    from modelcall.fs.base import FileStat
     from modelcall.state.manifest import Entry
     from modelcall.state.run import RunRecord
     from modelcall.state.shard import OutputFolder
@@ -36,6 +38,8 @@ class Findings:
     rows: int = 0
     scored: int = 0
     failed: int = 0
+    dropped: int = 0
+    """Failed rows that are not in the output but listed beside it."""
     partial: int = 0
     """Files published under a debug limit."""
     compared: int = 0
@@ -43,6 +47,20 @@ class Findings:
     problems: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
     """Data files in the output folder that none of these runs brought out: whoever loads the folder reads them too."""
+
+    def count(self, entry: Entry) -> None:
+        """Count a published file."""
+        self.files += 1
+        self.rows += entry.rows
+        self.scored += entry.scored
+        self.failed += entry.failed
+        self.dropped += entry.dropped
+        self.partial += not entry.whole
+
+    def add(self, other: Findings) -> None:
+        """Count what was seen of one file."""
+        for name in ("files", "rows", "scored", "failed", "dropped", "partial", "compared"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 def verify(output: OutputFolder, runs: Sequence[RunRecord]) -> Findings:
@@ -75,34 +93,68 @@ def _verify_file(
     output: OutputFolder, name: str, file: str, runs: Mapping[str, RunRecord], findings: Findings
 ) -> list[str]:
     try:
-        entry = output.manifest.get(name)
+        entry, stat = _standing(output, name)
+        if entry is None or entry.run not in runs:
+            return [f"{name}: not published: {file} is unfinished"]
+        seen = Findings()
+        problems = list(_entry_problems(output, entry, runs[entry.run], seen))
+        if problems and _standing(output, name) != (entry, stat):  # replaced meanwhile: what was read is of both
+            return _verify_file(output, name, file, runs, findings)
     except FatalError as error:
         return [error.message]
-    if entry is None or entry.run not in runs:
-        return [f"{name}: not published: {file} is unfinished"]
-    if not output.fs.exists(output.path(name)):
-        return [f"{name}: published, but the file is gone"]
-    findings.files += 1
-    findings.rows += entry.rows
-    findings.scored += entry.scored
-    findings.failed += entry.failed
-    findings.partial += not entry.whole
+    findings.add(seen)
+    return [f"{name}: {problem}" for problem in problems]
+
+
+def _standing(output: OutputFolder, name: str) -> tuple[Entry | None, FileStat | None]:
+    """Return what is told of an output, and what tells it apart from one that replaces it."""
     try:
-        return [f"{name}: {problem}" for problem in _problems(output, entry, runs[entry.run], findings)]
+        stat = output.fs.stat(output.path(name))
+    except (OSError, ModelCallError):
+        stat = None
+    return output.manifest.get(name), stat
+
+
+def _entry_problems(output: OutputFolder, entry: Entry, run: RunRecord, seen: Findings) -> Iterator[str]:
+    if not output.fs.exists(output.path(entry.output)):
+        yield "published, but the file is gone"
+        return
+    try:
+        found = checksum(output.fs, output.path(entry.output))
+        standing = next((one for one in (entry, *entry.replacing) if one.sha256 == found), None)
+        seen.count(standing or entry)
+        if standing is not None:
+            yield from _problems(output, standing, run, seen)
+            yield from () if entry.replacing else _list_problems(output, entry)
+        else:
+            size = output.fs.stat(output.path(entry.output)).size
+            yield f"changed since it was published: {size:,} bytes with another checksum, {entry.size:,} were written"
     except (FileFailure, OSError) as error:
-        return [f"{name}: cannot be read: {error}"]
+        yield f"cannot be read: {error}"
+
+
+def _list_problems(output: OutputFolder, entry: Entry) -> Iterator[str]:
+    """Compare the list of failed rows with those that were dropped: it is all that is left of them."""
+    dropped = RowSet.load(entry.dropped_rows)
+    listed = RowSet()
+    try:
+        for row, _ in read_failures(output.fs, output.failed_list(entry.output)) if entry.dropped else ():
+            if row not in dropped or not listed.add(row):
+                yield f"row {row}: listed as dropped, but was not, or is listed twice"
+                return
+    except ValueError as error:
+        yield f"the list of its dropped rows is damaged: {error}"
+        return
+    if listed.count != entry.dropped:
+        yield f"lists {listed.count:,} dropped rows, {entry.dropped:,} expected"
 
 
 def _problems(output: OutputFolder, entry: Entry, run: RunRecord, findings: Findings) -> Iterator[str]:
     path = output.path(entry.output)
-    size, digest = _checksum(output, path)
-    if (size, digest) != (entry.size, entry.sha256):
-        yield f"changed since it was published: {size:,} bytes with another checksum, {entry.size:,} were written"
-        return
     published = open_source(lambda: output.fs.open(path), name=entry.output)
     try:
         missing = sorted(set(entry.columns).difference(published.column_names()))
-        if missing and entry.rows:  # JSON Lines without rows have no columns
+        if missing and entry.rows > entry.dropped:  # JSON Lines without rows have no columns
             yield f"lacks the column(s) {', '.join(missing)}"
             return
         if wrong := list(_results(published, entry)):
@@ -116,20 +168,9 @@ def _problems(output: OutputFolder, entry: Entry, run: RunRecord, findings: Find
         published.close()
 
 
-def _checksum(output: OutputFolder, path: str) -> tuple[int, str]:
-    digest = hashlib.sha256()
-    size = 0
-    with output.fs.open(path) as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-            size += len(block)
-    return size, digest.hexdigest()
-
-
 def _results(published: Source, entry: Entry) -> Iterator[str]:
     """Count the rows, and the failed ones by their status column; these have no value in the scorer's columns."""
-    at = max(index for index, name in enumerate(entry.columns) if name.endswith("api_status"))
-    status, scores = entry.columns[at], entry.columns[:at]
+    status, scores = f"{entry.prefix}api_status", entry.scores
     rows = failed = 0
     for chunk in published.rows([*scores, status], chunk_rows=_CHUNK):
         for row in chunk:
@@ -139,7 +180,8 @@ def _results(published: Source, entry: Entry) -> Iterator[str]:
                     yield f"row {rows}: failed, but has a result"
                     return
             rows += 1
-    found, told = (rows, rows - failed, failed), (entry.rows, entry.scored, entry.failed)
+    found = rows, rows - failed, failed
+    told = entry.rows - entry.dropped, entry.scored, entry.failed - entry.dropped
     for what, count, expected in zip(("rows", "scored rows", "failed rows"), found, told, strict=True):
         if count != expected:
             yield f"has {count:,} {what}, {expected:,} expected"
@@ -168,12 +210,16 @@ def _compare(published: Source, original: Source, entry: Entry, run: RunRecord) 
         names = original.column_names() if wanted is None else wanted
         ours = input_rows(published, names, target=target, limit=None)
         theirs = input_rows(original, names, target=target, limit=None if entry.whole else entry.row_limit)
-        for index, (our, their) in enumerate(zip_longest(ours, theirs, fillvalue=_END)):
-            if our is _END or their is _END:
-                yield f"row {index}: {'missing, it is' if our is _END else 'not'} in {entry.input_path}"
+        dropped = RowSet.load(entry.dropped_rows)
+        left = ((index, row) for index, row in enumerate(theirs) if index not in dropped)
+        for number, our in enumerate(ours):
+            index, their = next(left, (number, _END))
+            if their is _END or not same(our, their):
+                what = "not in" if their is _END else "input columns differ from"
+                yield f"row {index}: {what} {entry.input_path}"
                 return
-            if not same(our, their):
-                yield f"row {index}: input columns differ from {entry.input_path}"
-                return
+        for index, _ in left:
+            yield f"row {index}: missing, it is in {entry.input_path}"
+            return
     finally:
         original.close()

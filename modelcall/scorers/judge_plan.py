@@ -37,9 +37,9 @@ def plan(loaded: LoadedTask, hook: EventHook) -> ScorerPlan:
         keep_raw=loaded.task.options.keep_raw,
     )
 
-    def make(columns: frozenset[str], base_urls: tuple[str, ...]) -> RowScorer:
+    def make(columns: frozenset[str], base_urls: tuple[str, ...], *, retry: bool = False) -> RowScorer:
         client = replace(spec.client, base_urls=base_urls or spec.client.base_urls)
-        return build(replace(spec, columns=columns, client=client), hook=hook)
+        return build(replace(spec, columns=columns, client=client, watch_prompt=not retry), hook=hook)
 
     template = loaded.prompt.template()
     return ScorerPlan(

@@ -62,6 +62,8 @@ class JudgeSpec:
     """Placeholder that takes the document (``prompt_format_key``)."""
     keep_raw: bool = True
     """Keep the text of the last completion (``api_return``)."""
+    watch_prompt: bool = True
+    """Stop if most of the first rows fail for what is the same for all."""
 
     def row_prompt(self) -> RowPrompt:
         """Settle the template's placeholders."""
@@ -130,7 +132,7 @@ class JudgeScorer:
         self._requires_json = spec.prompt.output_config.require_json
         self._schema = spec.schema()
         self._response_format: Mapping[str, Any] | None = None
-        self._watch = HopelessWatch()
+        self._watch = HopelessWatch() if spec.watch_prompt else None
 
     async def open(self) -> None:
         """Open the client."""
@@ -154,7 +156,7 @@ class JudgeScorer:
         Raises:
             FatalError: The endpoint or the prompt is at fault, not the rows.
         """
-        is_early = self._watch.begin()
+        early = self._watch if self._watch is not None and self._watch.begin() else None
         try:
             messages = self._prompt.messages(row)
         except RowFailure as failure:
@@ -164,8 +166,8 @@ class JudgeScorer:
         if isinstance(end, Completion):
             self._hook("valid_answer", {"keys": list(end.values)})
         outcome = _outcome(end)
-        if is_early:
-            self._watch.end(outcome)
+        if early is not None:
+            early.end(outcome)
         return outcome if self._keep_raw else replace(outcome, raw=None)
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from modelcall.types import Columns, RowScorer
+
+
+class MakeScorer(Protocol):
+    """Makes a scorer from the names of the input columns and, if the run serves the model itself, its URLs."""
+
+    def __call__(self, columns: frozenset[str], base_urls: tuple[str, ...], *, retry: bool = False) -> RowScorer:
+        """With ``retry`` the rows have failed before: that most of them fail again speaks against them alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +27,6 @@ class ScorerPlan:
     identity: Mapping[str, str]
     needed: str | None
     """The input column without which no row can be scored."""
-    make: Callable[[frozenset[str], tuple[str, ...]], RowScorer]
-    """Make the scorer from the names of the input columns and, if the run serves the model itself, its URLs."""
+    make: MakeScorer
     unknown: Callable[[frozenset[str]], Mapping[str, str | None]] = lambda _: {}
     """Names in braces in a prompt that no input column has, each with the nearest column."""

@@ -37,5 +37,5 @@ def plan_custom(loaded: LoadedTask, hook: EventHook) -> ScorerPlan:
 
 def _plan(scorer: RowScorer, *, needed: str | None) -> ScorerPlan:
     return ScorerPlan(
-        scorer.columns, is_judge=scorer.is_judge, identity=scorer.identity, needed=needed, make=lambda *_: scorer
+        scorer.columns, is_judge=scorer.is_judge, identity=scorer.identity, needed=needed, make=lambda *_, **__: scorer
     )

@@ -7,6 +7,10 @@ process that wakes after it was replaced harms nobody.
 Outcomes are handed over at once, written every 100 ms and synced every second, both off the event loop and each in its
 own thread: a slow sync holds no write back. What was written survives ``kill -9``; what was synced, a power loss. A
 failed write or sync is fatal and never repeated.
+
+A published file whose failed rows are asked again has a journal once more. It begins with the outcomes of its output,
+read back into ``<file key>.<epoch>.published.log``, which appears whole and names the checksum of that output: as long
+as the manifest names the same, it stands for the output, and journals before it are leftovers.
 """
 
 from __future__ import annotations
@@ -16,29 +20,54 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcall.errors import FatalError
 from modelcall.fs.append import AppendFile, make_private_folder
-from modelcall.fs.local_sink import sync_folder
-from modelcall.state.file_journal import FileJournal, Segment, believed, file_key, journal_header
+from modelcall.fs.errors import storage_failure
+from modelcall.fs.local_sink import LocalSink, sync_folder
+from modelcall.state import outcomes
+from modelcall.state.file_journal import (
+    PUBLISHED,
+    FileJournal,
+    Segment,
+    believed,
+    file_key,
+    journal_header,
+    published_header,
+)
+from modelcall.state.frames import frame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from concurrent.futures import Executor
 
+    from modelcall.types import Outcome
+
 FLUSH_SECONDS = 0.1
 SYNC_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A published output whose outcomes its journal is to begin with."""
+
+    checksum: str
+    """As the manifest has it."""
+    outcomes: Callable[[], Iterable[tuple[int, Outcome]]]
+    """Reads them back, by row index."""
 
 
 class ShardJournal:
     """All journals of one shard, and the task that writes them."""
 
-    def __init__(self, folder: str, *, epoch: int, identity: str) -> None:
+    def __init__(self, folder: str, *, epoch: int, identity: str, retry_since: int = 0) -> None:
         self.folder = folder
         self._epoch = epoch
+        self._retry_since = retry_since
         self._identity = identity
         self._open: dict[str, FileJournal] = {}
         self._earlier: dict[str, list[Segment]] = {}
@@ -58,13 +87,27 @@ class ShardJournal:
         self._earlier = earlier_segments(self.folder, before=self._epoch)
         self._inherited = [AppendFile(segment.path) for some in self._earlier.values() for segment in some]
 
-    def open(self, file: str, *, fingerprint: str, content: str = "") -> FileJournal:
-        """Return the journal of an input file, with what earlier owners recorded of this very content. Blocking."""
+    def open(self, file: str, *, fingerprint: str, content: str = "", base: Base | None = None) -> FileJournal:
+        """Return the journal of an input file, with what earlier owners recorded of this very content. Blocking.
+
+        With a ``base``, with what has been recorded since that was published, on top of it.
+        """
         key = file_key(file)
         header = journal_header(file, fingerprint=fingerprint, content=content, run=self._identity)
         earlier = [believed(segment, header, file) for segment in self._earlier.get(key, [])]
-        path = str(Path(self.folder) / f"{key}.{self._epoch:06d}.log")
-        journal = FileJournal(path, header=header, earlier=earlier, content=content)
+        since = since_published(earlier, base.checksum) if base else earlier
+        leftovers = earlier[: len(earlier) - len(since)]
+        stem = str(Path(self.folder) / f"{key}.{self._epoch:06d}")
+        if base is not None and not since:
+            since = [_read_back(f"{stem}{PUBLISHED}", self._epoch, header, base)]
+        journal = FileJournal(
+            f"{stem}.log",
+            header=header,
+            earlier=since,
+            content=content,
+            leftovers=leftovers,
+            retry_since=self._retry_since,
+        )
         journal.load()
         self._open[key] = journal
         return journal
@@ -138,6 +181,25 @@ class ShardJournal:
         self._raise()  # what was under way when the background ended
 
 
+def _read_back(path: str, epoch: int, header: bytes, base: Base) -> Segment:
+    """Read the outcomes of an output back into a journal that appears whole.
+
+    Raises:
+        FatalError: The disk refused.
+        FileFailure: The output is not what was published.
+    """
+    try:
+        with LocalSink(path, overwrite=True, mode=0o600) as sink:
+            sink.write(frame(0, published_header(header, base.checksum)))
+            for row, outcome in base.outcomes():
+                sink.write(frame(row, outcomes.encode(outcome)))
+            size = sink.tell()
+            sink.commit()
+    except OSError as error:
+        raise storage_failure(error, writing=True) from error
+    return Segment(path, size, epoch, base.checksum)
+
+
 def _write_all(dirty: list[tuple[FileJournal, list[bytes]]]) -> None:
     for journal, buffer in dirty:
         journal.write(buffer)
@@ -166,12 +228,20 @@ def earlier_segments(folder: str, *, before: int = sys.maxsize) -> dict[str, lis
     found: dict[str, list[Segment]] = {}
     if not Path(folder).is_dir():
         return found
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    for entry in os.scandir(folder):
         key, _, rest = entry.name.partition(".")
-        epoch = rest.removesuffix(".log")
+        epoch = rest.removesuffix(PUBLISHED).removesuffix(".log")
         if rest.endswith(".log") and epoch.isdigit() and int(epoch) < before:
-            found.setdefault(key, []).append(Segment(entry.path, entry.stat().st_size))
+            found.setdefault(key, []).append(Segment(entry.path, entry.stat().st_size, int(epoch)))
+    for segments in found.values():
+        segments.sort(key=lambda segment: (segment.epoch, not segment.path.endswith(PUBLISHED)))
     return found
+
+
+def since_published(segments: list[Segment], checksum: str) -> list[Segment]:
+    """Return what has been recorded since an output was read back, that included; empty if it was not."""
+    at = [index for index, segment in enumerate(segments) if segment.published == checksum]
+    return segments[at[-1] :] if at else []
 
 
 def set_aside(segment: Segment) -> int:
@@ -184,9 +254,10 @@ def set_aside(segment: Segment) -> int:
 
 
 def retire_published(folder: str, files: Iterable[str]) -> None:
-    """Remove journals that a process killed right after publishing left. Blocking."""
+    """Remove journals that a process killed right after publishing left, for good. Blocking."""
     keys = {file_key(name) for name in files}
     if Path(folder).is_dir():
         for path in list(Path(folder).iterdir()):
             if path.name.partition(".")[0] in keys:
                 path.unlink(missing_ok=True)
+        sync_folder(folder)

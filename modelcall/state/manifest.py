@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from modelcall.state import records
+from modelcall.types import ErrorType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from modelcall.fs.base import FileSystem
+
+_STATUS = "api_status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +38,47 @@ class Entry:
     """Bytes of the output file."""
     sha256: str
     rows: int
+    """Of the input; all of them are in the output but for the dropped ones."""
     scored: int
     failed: int
     failures: Mapping[str, int] = field(default_factory=dict)
     """Failed rows by ``api_error_type``."""
+    dropped: int = 0
+    """Failed rows that were left out of the output (``options.on_error: drop``)."""
+    dropped_rows: str = ""
+    """Which they are, as :meth:`RowSet.dump` writes them."""
     columns: tuple[str, ...] = ()
     """Names of the columns that were added."""
     json_text_columns: tuple[str, ...] = ()
     """Input columns that settled on no type and became JSON text."""
+    json_text_results: tuple[str, ...] = ()
+    """Columns of the scorer that did."""
     row_limit: int | None = None
     """Only the first rows were taken (debug); the file is partial."""
     whole: bool = True
     """All rows of the input are there."""
     blank_lines: int = 0
+    replacing: tuple[Entry, ...] = ()
+    """What is taking the place of this output: until its own entry does, this or one of those stands there, whole."""
+
+    @property
+    def may_succeed(self) -> int:
+        """Failed rows that asking again may change."""
+        return self.failed - self.failures.get(ErrorType.BAD_ROW, 0)
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Names of the scorer's columns: those before the bookkeeping."""
+        return self.columns[: self._status_at]
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the name of every added column."""
+        return self.columns[self._status_at].removesuffix(_STATUS)
+
+    @property
+    def _status_at(self) -> int:
+        return max(index for index, name in enumerate(self.columns) if name.endswith(_STATUS))
 
 
 class Manifest:
@@ -101,6 +132,5 @@ def checksum(fs: FileSystem, path: str) -> str:
 
 
 def _entry(record: dict[str, Any]) -> Entry:
-    record["columns"] = tuple(record["columns"])
-    record["json_text_columns"] = tuple(record["json_text_columns"])
-    return Entry(**record)
+    lists = {name: tuple(value) for name, value in record.items() if isinstance(value, list)}
+    return Entry(**{**record, **lists, "replacing": tuple(map(_entry, record.get("replacing", ())))})

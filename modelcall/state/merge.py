@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from contextlib import ExitStack
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 from operator import itemgetter
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from modelcall.state.frames import Damage, frame, read_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 MEMORY_BYTES = 4 << 20
 """How much of the records is held in memory at a time."""
@@ -26,12 +26,12 @@ _by_row = itemgetter(0)
 
 
 def in_order(records: Iterable[tuple[int, bytes]], spill_folder: str) -> Iterator[tuple[int, bytes]]:
-    """Yield records by row index, of equal ones the first. Sorted runs are spilled into ``spill_folder``."""
+    """Yield records by row index, those of one row as they came. Sorted runs are spilled into ``spill_folder``."""
     source = iter(records)
     with ExitStack() as stack:
         runs: list[Iterable[tuple[int, bytes]]] = []
         while chunk := _take(source):
-            chunk.sort(key=_by_row)  # stable: of equal rows the first recorded stays first
+            chunk.sort(key=_by_row)  # stable: records of one row stay as they came
             following = next(source, None)
             if following is None:
                 runs.append(chunk)
@@ -39,14 +39,11 @@ def in_order(records: Iterable[tuple[int, bytes]], spill_folder: str) -> Iterato
             source = chain((following,), source)
             if len(runs) == FAN_IN:
                 with stack.pop_all():
-                    runs = [_spill(_merged(runs), stack.enter_context(TemporaryFile(dir=spill_folder)))]
+                    runs = [
+                        _spill(heapq.merge(*runs, key=_by_row), stack.enter_context(TemporaryFile(dir=spill_folder)))
+                    ]
             runs.append(_spill(chunk, stack.enter_context(TemporaryFile(dir=spill_folder))))
-        yield from _merged(runs)
-
-
-def _merged(runs: Sequence[Iterable[tuple[int, bytes]]]) -> Iterator[tuple[int, bytes]]:
-    for _, same in groupby(heapq.merge(*runs, key=_by_row), key=_by_row):
-        yield next(same)
+        yield from heapq.merge(*runs, key=_by_row)
 
 
 def _take(records: Iterator[tuple[int, bytes]]) -> list[tuple[int, bytes]]:

@@ -176,6 +176,12 @@ class RunStore:
         """Note that a shard went through all its files."""
         self._fs.replace(self._path(record.number, f"done-{shard}"), records.dump(facts))
 
+    def unmark_done(self, record: RunRecord, shard: ShardKey) -> None:
+        """Note that a shard has files to go through again."""
+        path = self._path(record.number, f"done-{shard}")
+        if self._fs.exists(path):
+            self._fs.remove(path)
+
     def is_finished(self, record: RunRecord) -> bool:
         """Whether every shard of every pass went through all its files."""
         return all(

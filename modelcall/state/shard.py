@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelcall.errors import ConfigError
+from modelcall.state import records
 from modelcall.state.manifest import Manifest
 from modelcall.state.run import STATE
 from modelcall.state.shards import assign
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from modelcall.fs.base import FileSystem
     from modelcall.state.listing import ListedFile
     from modelcall.state.manifest import Entry
     from modelcall.state.run import RunRecord, ShardKey
+
+_RETRY = "retry.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,14 @@ class OutputFolder:
     def path(self, output: str) -> str:
         """Return the path of an output file."""
         return f"{self.folder}/{output}"
+
+    def failed_list(self, output: str) -> str:
+        """Return the path of the list of an output's failed rows."""
+        return f"{self.state}/failed/{output}.jsonl"
+
+    def history(self, output: str) -> str:
+        """Return the path of the failures of an output's rows that were asked again."""
+        return f"{self.state}/history/{output}.jsonl"
 
     def lock_folder(self, shard: ShardKey) -> str:
         """Return where the owners of a shard are recorded."""
@@ -104,8 +115,11 @@ class Progress:
     """A shard's files, by what is left to do."""
 
     todo: tuple[ListedFile, ...]
-    republish: frozenset[str]
-    """Names among ``todo`` of which a partial output stands."""
+    replaces: Mapping[str, str | None]
+    """Names among ``todo`` of which an output stands: its checksum, if it is whole and its failed rows are asked again;
+    None, if it is partial."""
+    again: int = 0
+    """Failed rows of finished files that are asked again."""
 
 
 def progress(
@@ -116,20 +130,45 @@ def progress(
     runs: Collection[str],
     row_limit: int | None,
     done: Callable[[Entry], None],
+    retry_since: int = 0,
 ) -> Progress:
-    """Tell which files are left to do; ``done`` is called with the entry of each other one, and nothing of it kept."""
+    """Tell which files are left to do; ``done`` is called with the entry of each other one, and nothing of it kept.
+
+    Failed rows that were published before the owner ``retry_since`` are left to do, too; but under a row limit only
+    those of files that were published under it, so that no row is taken back.
+    """
     todo: list[ListedFile] = []
-    republish: set[str] = set()
+    replaces: dict[str, str | None] = {}
+    again = 0
     for file in files:
         name = name_of(file)
         entry = to.manifest.get(name)
         if entry is None or entry.run not in runs or not to.fs.exists(to.path(entry.output)):
             todo.append(file)
             if to.manifest.was_announced(name, to.path(name)):
-                republish.add(file.name)
-        elif entry.whole or (row_limit is not None and entry.row_limit is not None and row_limit <= entry.row_limit):
+                replaces[file.name] = None
+            continue
+        retried = entry.may_succeed if entry.epoch < retry_since and row_limit in {None, entry.row_limit} else 0
+        if _covers(entry, row_limit) and not retried:
             done(entry)
         else:
             todo.append(file)
-            republish.add(file.name)
-    return Progress(tuple(todo), frozenset(republish))
+            replaces[file.name] = entry.sha256 if entry.whole else None
+            again += retried
+    return Progress(tuple(todo), replaces, again)
+
+
+def _covers(entry: Entry, row_limit: int | None) -> bool:
+    """Whether a published file has all rows that are wanted."""
+    return entry.whole or (row_limit is not None and entry.row_limit is not None and row_limit <= entry.row_limit)
+
+
+def begin_retry(fs: FileSystem, work_folder: str, *, epoch: int) -> None:
+    """Note that failed rows are asked again; a start that comes later, however this one ends, goes on with it."""
+    fs.replace(f"{work_folder}/{_RETRY}", records.dump({"since": epoch}))
+
+
+def retry_since(fs: FileSystem, work_folder: str) -> int:
+    """Return the owner of a shard who last began to ask failed rows again; 0: none did."""
+    noted = records.load(fs, f"{work_folder}/{_RETRY}")
+    return 0 if noted is None else int(noted["since"])

@@ -36,6 +36,8 @@ class StartRequest:
     output_format: OutputFormat
     output_file: str | None
     now: datetime
+    retry: bool = False
+    """``--retry_failed``: only rows of the last run are of interest, finished or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ def begin(
     """
     while True:
         newest = store.newest()
+        if newest is None and request.retry:
+            raise ConfigError("no run of this task has begun there", hint="Start it without --retry_failed.")
         if newest is not None and not _starts_over(store, newest, request):
             start = _go_on(store, newest, request, list_input())
         else:
@@ -80,6 +84,8 @@ def begin(
 
 
 def _starts_over(store: RunStore, newest: RunRecord, request: StartRequest) -> bool:
+    if request.retry:
+        return False
     if request.fresh:
         joined = any(
             store.has_joined(newest, ShardKey(run_index, request.job_index))
@@ -97,7 +103,7 @@ def _go_on(store: RunStore, newest: RunRecord, request: StartRequest, listing: L
     _check_input(known, listing, repaired, request)
     new = tuple(file for file in listing.files if file.name not in known)
     finished = store.is_finished(newest)
-    if new and finished and not request.dated:
+    if new and finished and not request.dated and not request.retry:
         record = _record(request, listing, number=newest.number + 1, files=new, extends=newest.number)
         return Start(record, "extended", repaired=repaired)
     _check_world_size(newest, request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.preflight import Seen
     from modelcall.pipeline.shard_run import ShardRun
-    from modelcall.scorers.planning import ScorerPlan
+    from modelcall.scorers.planning import MakeScorer, ScorerPlan
     from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunStore
     from modelcall.state.shard import Progress
@@ -49,7 +50,9 @@ class Scoring:
         listener: RunListener,
         begins: Begins | None,
         stop: Stop,
+        retry: bool = False,
     ) -> None:
+        self._retry = retry
         self._loaded = loaded
         self._task = loaded.task
         self._plan = plan
@@ -69,7 +72,8 @@ class Scoring:
             FatalError: Going on is pointless; progress is kept.
         """
         async with run.owned(delete_existing=self._task.options.delete_existing):
-            left = await asyncio.to_thread(run.progress)
+            left = await asyncio.to_thread(partial(run.progress, retry=self._retry))
+            _say_again(left, asked=self._retry)
             if left.todo:
                 await self._score(run, left)
             if self._stop.signal is None and not run.tally.unfinished:
@@ -81,7 +85,8 @@ class Scoring:
         seen = await asyncio.to_thread(self._look, left.todo)
         self._warn_of_unknown(frozenset(seen.columns))
         await asyncio.to_thread(self._write_config, run)
-        scorer = await self._stop.unless_asked(self._scorer(run, frozenset(seen.columns)))
+        make = partial(self._plan.make, retry=len(left.replaces) == len(left.todo) and left.again > 0)
+        scorer = await self._stop.unless_asked(self._scorer(run, frozenset(seen.columns), make))
         if scorer is None:
             return
         try:
@@ -89,12 +94,12 @@ class Scoring:
         finally:
             await scorer.close()
 
-    async def _scorer(self, run: ShardRun, columns: frozenset[str]) -> RowScorer:
+    async def _scorer(self, run: ShardRun, columns: frozenset[str], make: MakeScorer) -> RowScorer:
         """Make and open the scorer with what the first shard settled; settle it if this is the first."""
         urls = await asyncio.to_thread(self._serve)
         known = await asyncio.to_thread(run.settled)
         if known is None:
-            scorer, settled = await _settled(self._plan.make(columns, urls), None)
+            scorer, settled = await _settled(make(columns, urls), None)
             ours = {**settled, _COLUMNS: orjson.dumps(sorted(columns)).decode()}
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(scorer.close)
@@ -102,7 +107,7 @@ class Scoring:
                 if known == ours:
                     stack.pop_all()
                     return scorer
-        scorer, _ = await _settled(self._plan.make(frozenset(orjson.loads(known[_COLUMNS])), urls), known)
+        scorer, _ = await _settled(make(frozenset(orjson.loads(known[_COLUMNS])), urls), known)
         return scorer
 
     async def _work(self, run: ShardRun, scorer: RowScorer, left: Progress) -> None:
@@ -128,6 +133,8 @@ class Scoring:
             max_concurrent_files=self._task.concurrency.max_concurrent_files,
             chunk_rows=self._task.concurrency.chunk_size,
             stop_at_bad_row=self._task.options.bad_rows == "stop",
+            stop_at_failure=self._task.options.on_error == "stop",
+            drop_failed=self._task.options.on_error == "drop",
             grace_seconds=self._task.options.grace_seconds,
         )
 
@@ -140,6 +147,16 @@ class Scoring:
     def _write_config(self, run: ShardRun) -> None:
         text = yaml.safe_dump(resolved_config(self._loaded), allow_unicode=True, sort_keys=False)
         run.to.fs.replace(f"{run.to.state}/config.{run.shard}.yaml", text.encode())
+
+
+def _say_again(left: Progress, *, asked: bool) -> None:
+    """Tell how many failed rows are asked again, as this start or one that it continues was asked to."""
+    if left.again:
+        say(Message.RETRY_FAILED, rows=left.again, files=len(left.replaces))
+    elif asked:
+        say(Message.NO_RETRY)
+    if asked and (unfinished := len(left.todo) - len(left.replaces)):
+        say(Message.RETRY_UNFINISHED, files=unfinished)
 
 
 async def _settled(scorer: RowScorer, known: Mapping[str, str] | None) -> tuple[RowScorer, Mapping[str, str]]:

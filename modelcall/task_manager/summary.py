@@ -24,6 +24,8 @@ class Invocation:
     """What the command line adds to a task."""
 
     fresh: bool = False
+    retry: bool = False
+    """Ask failed rows again."""
     job_index: int | None = None
     world_size: int | None = None
 
@@ -73,6 +75,8 @@ class Summary:
     max_failed_ratio: float
     outputs: list[str] = field(default_factory=list)
     passes: list[Tally] = field(default_factory=list)
+    retry: bool = False
+    """Failed rows were to be asked again."""
     worked: bool = False
     """Whether there was anything to do."""
     waiting: tuple[str, ...] = ()
@@ -92,7 +96,8 @@ class Summary:
         rows = sum(tally.rows for tally in self.passes)
         failed = sum(tally.failed for tally in self.passes)
         broken = any(tally.broken_files for tally in self.passes)
-        return 3 if broken or failed > self.max_failed_ratio * rows else 0
+        too_many = bool(failed) and failed / rows > self.max_failed_ratio  # a product would round 0.29 * 100 down
+        return 3 if broken or too_many else 0
 
 
 class Begins(Protocol):

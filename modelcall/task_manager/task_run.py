@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from modelcall.config.paths import fill, fixed_prefix, placeholders_in
+from modelcall.config.paths import placeholders_in
 from modelcall.config.shard import resolve_shard
 from modelcall.errors import ConfigError, FatalError
 from modelcall.formats.detect import is_data_file
@@ -19,14 +19,15 @@ from modelcall.pipeline.shard_run import Limits, ShardRun
 from modelcall.registry import BUILT_IN, load
 from modelcall.state.listing import Listing, list_input
 from modelcall.state.lock import refuse_owned
-from modelcall.state.run import STATE, RunStore, ShardKey, run_key
-from modelcall.state.shard import OutputFolder, output_folder, refuse_finished, shard_files
+from modelcall.state.run import ShardKey
+from modelcall.state.shard import refuse_finished, shard_files
 from modelcall.state.start import Start, StartRequest, begin
+from modelcall.task_manager.places import Places, parts
 from modelcall.task_manager.scoring import Scoring
 from modelcall.task_manager.summary import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from modelcall.config.loading import LoadedTask
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from modelcall.pipeline.preflight import Seen
     from modelcall.scorers.planning import ScorerPlan
     from modelcall.state.listing import ListedFile
-    from modelcall.state.run import RunRecord
+    from modelcall.state.run import RunRecord, RunStore
     from modelcall.task_manager.summary import Begins, Invocation, Stop
     from modelcall.types import RunListener
 
@@ -54,7 +55,7 @@ class TaskRun:
     ) -> None:
         self._loaded = loaded
         self._task = loaded.task
-        self._fresh = invocation.fresh
+        self._invocation = invocation
         self._listener = listener
         self._begins = begins
         self._stop = stop
@@ -74,7 +75,7 @@ class TaskRun:
             prefix=self._task.data.output_prefix,
         )
         self._num_runs = self._task.distributed.num_runs if self._task.distributed.enabled else 1
-        self._single = is_data_file(loaded.paths.output)
+        self._places = Places(loaded, self._fs)
         self._listing: Listing | None = None
         self._seen: Seen | None = None
         self._served: tuple[str, ...] = ()
@@ -85,7 +86,7 @@ class TaskRun:
         Raises:
             ConfigError: Nothing was started.
         """
-        store = self._store()
+        store = self._places.store()
         try:
             start = await asyncio.to_thread(self._begin, store)
         except OSError as error:
@@ -107,6 +108,7 @@ class TaskRun:
                 listener=self._listener,
                 begins=self._begins,
                 stop=self._stop,
+                retry=self._invocation.retry,
             )
             try:
                 await self._passes(store, start, scoring, summary)
@@ -125,39 +127,21 @@ class TaskRun:
         debug = self._task.debug
         limits = Limits(debug.max_files, debug.max_items_per_file) if debug.enabled else Limits()
         for run_index in range(1, start.record.num_runs + 1):
-            to = self._output(start.record, run_index)
-            stat = self._loaded.paths.stat or to.state
+            to = self._places.output(start.record, run_index)
+            stat = self._places.stat_folder(to)
             summary.outputs.append(to.path(start.record.output_file) if start.record.output_file else to.folder)
-            for part, shard in self._parts(chain, run_index):
+            mine = {"job_index": self.shard.job_index, "world_size": self.shard.world_size}
+            for part, shard in parts(chain, run_index, **mine):
                 if self._stop.signal is not None:
                     return
                 run = ShardRun(store, part, shard, to, stat_folder=stat, limits=limits, repaired=start.repaired)
                 summary.passes.append(run.tally)
                 summary.worked |= await scoring.run(run)
 
-    def _parts(self, chain: Sequence[RunRecord], run_index: int) -> Iterator[tuple[Sequence[RunRecord], ShardKey]]:
-        """Yield the runs of a chain, the oldest first, with the shards of each that are ours.
-
-        What is left of an extended run (files that failed, output that is gone) belongs to every later start; if the
-        world size has changed since, its shards are dealt out to those there are now.
-        """
-        for at in reversed(range(len(chain))):
-            if run_index <= chain[at].num_runs:
-                for job_index in range(self.shard.job_index, chain[at].world_size, self.shard.world_size):
-                    yield chain[at:], ShardKey(run_index, job_index)
-
-    def _store(self) -> RunStore:
-        """Return the runs of this task and output folder; a fixed single output file keeps them by its name."""
-        output = self._loaded.paths.output
-        anchor = f"{fixed_prefix(output)}/{STATE}"
-        if self._single and not placeholders_in(output):
-            anchor = output_folder(self._fs, output, single=True).state
-        return RunStore(self._fs, f"{anchor}/runs/{run_key(self._task.task_name, self._task.data.output_folder)}")
-
     def _begin(self, store: RunStore) -> Start:
         output = self._loaded.paths.output
         request = StartRequest(
-            fresh=self._fresh,
+            fresh=self._invocation.fresh,
             resume=self._task.options.resume,
             dated="timestamp" in placeholders_in(output),
             job_index=self.shard.job_index,
@@ -166,16 +150,19 @@ class TaskRun:
             identity=self._identity(),
             input=self._loaded.paths.input,
             output_format=self._task.data.output_format,
-            output_file=output.rpartition("/")[2] if self._single else None,
+            output_file=output.rpartition("/")[2] if self._places.single else None,
             now=self._now,
+            retry=self._invocation.retry,
         )
         return begin(store, request, list_input=self._list, before_create=self._check_before)
 
     def _identity(self) -> dict[str, str]:
         data = self._task.data
         added = {name: str(kind) for name, kind in self._columns.columns(self._plan.columns or {}).items()}
+        drop = {"options.on_error": "drop"} if self._task.options.on_error == "drop" else {}
         return {
             **self._plan.identity,
+            **drop,
             "data.input_folder": self._loaded.paths.input,
             "data.output_format": data.output_format,
             "data.output_columns": orjson.dumps(data.output_columns).decode(),
@@ -194,12 +181,12 @@ class TaskRun:
         """
         files = shard_files(record, self.shard.job_index)
         for run_index in range(1, record.num_runs + 1):
-            refuse_owned(self._fs, self._output(record, run_index).lock_folder(self._key(run_index)))
+            refuse_owned(self._fs, self._places.output(record, run_index).lock_folder(self._key(run_index)))
         self._look(files)
         if self._loaded.paths.stat:
             check_folder(self._fs, self._loaded.paths.stat, key="data.stat_folder")
         for run_index in range(1, record.num_runs + 1):
-            to = self._output(record, run_index)
+            to = self._places.output(record, run_index)
             check_placement(record, to.folder)
             check_folder(self._fs, to.folder, key="data.output_folder")
             delete = self._task.options.delete_existing and record.extends is None
@@ -217,10 +204,6 @@ class TaskRun:
     def _key(self, run_index: int) -> ShardKey:
         return ShardKey(run_index, self.shard.job_index)
 
-    def _output(self, record: RunRecord, run_index: int) -> OutputFolder:
-        values = {"timestamp": record.timestamp, "task_name": self._task.task_name, "run_index": str(run_index)}
-        return output_folder(self._fs, fill(self._loaded.paths.output, values), single=record.output_file is not None)
-
     def _summary(self, start: Start) -> Summary:
         return Summary(
             how=start.how,
@@ -228,6 +211,7 @@ class TaskRun:
             timestamp=start.record.timestamp,
             shard=self.shard,
             max_failed_ratio=self._task.options.max_failed_ratio,
+            retry=self._invocation.retry,
             waiting=start.waiting,
             passed_over=self._listing.passed_over if self._listing else (),
         )

@@ -132,7 +132,7 @@ class Desk:
     def start(self) -> Ended:
         """Start the task; owners of earlier starts are dead."""
         judge = FakeJudge(ceiling=3, act=self._act)
-        plan = ScorerPlan(COLUMNS, is_judge=True, identity={}, needed="text", make=lambda *_: judge)
+        plan = ScorerPlan(COLUMNS, is_judge=True, identity={}, needed="text", make=lambda *_, **__: judge)
         with ExitStack() as stack:
             for module in (runner, journal, ledger):
                 stack.enter_context(patch.object(module, "ThreadPoolExecutor", _AtOnce))

@@ -177,13 +177,14 @@ class Bench:
         output_columns: tuple[str, ...] | None = None,
         keep_raw: bool = True,
         prefix: str = "",
+        retry: bool = False,
         ledger_interval: int = -1,
     ) -> Tally:
         run = self.run_of(limits)
         plan = ResultPlan(judge.columns, is_judge=True, keep_raw=keep_raw, prefix=prefix)
         self.seen = Seen()
         async with run.owned(delete_existing=False):
-            left = run.progress()
+            left = run.progress(retry=retry)
             run.tally.unfinished = len(left.todo)
             ledger = Ledger(f"{run.work_folder}/ledger.log", interval=ledger_interval)
             listener = Fanout(self.seen, ledger)

@@ -77,5 +77,5 @@ def test_what_is_left_of_a_file_is_told_by_its_entry(
     done: list[Entry] = []
     file = ListedFile("a.jsonl", "/in/a.jsonl", 10, "e")
     left = progress(to, [file], lambda _: "a.parquet", runs={"run1"}, row_limit=limit, done=done.append)
-    found = "done" if done else "republish" if left.republish else "todo"
+    found = "done" if done else "republish" if left.replaces else "todo"
     assert (found, left.todo) == (expected, () if done else (file,))

@@ -1,0 +1,73 @@
+"""The answers of a run as they are at the moment: read without a lock, and without writing anything."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from tempfile import gettempdir
+from typing import TYPE_CHECKING, Literal
+
+from modelcall.pipeline.reading_back import read_back
+from modelcall.state.file_journal import file_key, folded, marked
+from modelcall.state.journal import earlier_segments, since_published
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from modelcall.state.file_journal import Segment
+    from modelcall.state.listing import ListedFile
+    from modelcall.state.manifest import Entry
+    from modelcall.state.run import RunRecord
+    from modelcall.state.shard import OutputFolder
+    from modelcall.types import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswers:
+    """What is known of one input file."""
+
+    file: str
+    run_index: int
+    state: Literal["waiting", "unfinished", "published"]
+    rows: Iterator[tuple[int, Outcome]]
+    """By row index; to be read before the next file's."""
+
+
+def file_answers(
+    to: OutputFolder, runs: Sequence[RunRecord], file: ListedFile, journals: str, *, run_index: int
+) -> FileAnswers:
+    """Look at one file of a run (the first of ``runs``, with those it extends). Blocking, bounded memory.
+
+    The run may be going on: whatever has been written whole by now is seen.
+    """
+    output, ids = runs[0].output_of(file), {record.run for record in runs}
+    while True:
+        entry = _published(to, output, ids)
+        segments = _segments(journals, file)
+        rows = _rows(to, entry, segments)
+        first = next(rows, None)  # by now all journals have been read
+        if _published(to, output, ids) == entry:
+            break
+    state: Literal["waiting", "unfinished", "published"] = "unfinished" if segments else "waiting"
+    found = chain(() if first is None else (first,), rows)
+    return FileAnswers(file.name, run_index, state if entry is None or not entry.whole else "published", found)
+
+
+def _published(to: OutputFolder, output: str, runs: Collection[str]) -> Entry | None:
+    entry = to.manifest.get(output)
+    return entry if entry and entry.run in runs and to.fs.exists(to.path(output)) else None
+
+
+def _segments(journals: str, file: ListedFile) -> list[Segment]:
+    found = []
+    for segment in earlier_segments(journals).get(file_key(file.name), []):
+        with suppress(FileNotFoundError):  # retired meanwhile
+            found.append(marked(segment))
+    return found
+
+
+def _rows(to: OutputFolder, entry: Entry | None, segments: list[Segment]) -> Iterator[tuple[int, Outcome]]:
+    """Journals know more than an output, but for those that are left over from before it."""
+    since = since_published(segments, entry.sha256) if entry and entry.whole else segments
+    return read_back(to, entry) if entry and not since else folded(since, gettempdir())

@@ -1,0 +1,57 @@
+"""The answers of a task's last run, file by file, as they are at the moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelcall.errors import ConfigError
+from modelcall.pipeline.answers import file_answers
+from modelcall.registry import load
+from modelcall.state.place import journal_folder, work_folder
+from modelcall.state.shard import shard_files
+from modelcall.task_manager.places import Places, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from modelcall.config.loading import LoadedTask
+    from modelcall.fs.base import FileSystem
+    from modelcall.pipeline.answers import FileAnswers
+    from modelcall.state.run import RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A run and its files."""
+
+    record: RunRecord
+    files: Iterator[FileAnswers]
+
+
+def answers(loaded: LoadedTask, *, job_index: int | None = None, world_size: int | None = None) -> Answers:
+    """Return the last run with the answers of its files: of all shards, or of one. Nothing is written.
+
+    Raises:
+        ConfigError: No run has begun, or it has no such shard.
+    """
+    fs: FileSystem = load("filesystems", "local").target()
+    places = Places(loaded, fs)
+    newest = places.store().newest()
+    if newest is None:
+        raise ConfigError("no run of this task has begun there", hint="Start it with modelcall run-task.")
+    size = newest.world_size if world_size is None else world_size
+    if job_index is not None and job_index >= size:
+        raise ConfigError(f"job_index {job_index}: there are {size} shards, from 0", hint="Leave it out to see all.")
+    chain = places.store().chain(newest)
+    mine = {"job_index": 0, "world_size": 1} if job_index is None else {"job_index": job_index, "world_size": size}
+    return Answers(newest, _files(places, chain, mine))
+
+
+def _files(places: Places, chain: list[RunRecord], mine: dict[str, int]) -> Iterator[FileAnswers]:
+    for run_index in range(1, chain[0].num_runs + 1):
+        to = places.output(chain[0], run_index)
+        for runs, shard in parts(chain, run_index, **mine):
+            journals = journal_folder(work_folder(places.stat_folder(to), runs[0], shard))
+            for file in shard_files(runs[0], shard.job_index):
+                yield file_answers(to, runs, file, journals, run_index=run_index)

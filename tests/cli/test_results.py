@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from modelcall.cli.distribution import Distribution
+from modelcall.mock.options import MockOptions
+from modelcall.mock.process import EmbeddedServer
+from tests.cli.test_run_task import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.shell import Done, Shell
+
+
+@pytest.fixture
+def slow() -> EmbeddedServer:
+    return EmbeddedServer(MockOptions(latency=0.05))
+
+
+def objects(done: Done) -> list[dict[str, Any]]:
+    assert done.code == 0, done.err
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def tree(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_finished_run_is_shown_file_by_file_and_row_by_row(shell: Shell, server: EmbeddedServer) -> None:
+    shell.rows("in/b.jsonl", 2)
+    path = shell.rows("in/a.jsonl", 3)
+    path.write_text(path.read_text() + '{"id": 3, "text": null}\n')
+    shell.task(server.base_url)
+    assert shell("run-task", "task.yaml").code == 3
+    before = tree(shell.folder)
+    told = shell("results", "task.yaml")
+    assert told.code == 0
+    assert "a.jsonl  published: 4 rows recorded: 3 scored, 1 failed (bad_row 1)" in told.out
+    assert "b.jsonl  published: 2 rows recorded: 2 scored, 0 failed" in told.out
+    assert "in all   6 rows recorded: 5 scored, 1 failed (bad_row 1)" in told.out
+    assert "  score  mean " in told.out
+    rows = objects(shell("results", "task.yaml", "--json"))
+    assert [(row["file"], row["row_index"]) for row in rows] == [
+        *(("a.jsonl", row) for row in range(4)),
+        ("b.jsonl", 0),
+        ("b.jsonl", 1),
+    ]
+    published = shell.read("out/a.jsonl")
+    assert [(row["values"] or {}).get("score") for row in rows[:4]] == [row["score"] for row in published]
+    assert [row["raw"] for row in rows[:4]] == [row["api_return"] for row in published]
+    failed = objects(shell("results", "task.yaml", "--json", "--failed"))
+    assert [(row["row_index"], row["status"], row["error_type"], row["attempts"]) for row in failed] == [
+        (3, "error", "bad_row", 0)
+    ]
+    assert len(objects(shell("results", "task.yaml", "--json", "--limit", "2"))) == 2
+    assert "a.jsonl row 3  bad_row: " in shell("results", "task.yaml", "--failed").out
+    assert tree(shell.folder) == before
+
+
+def test_a_run_is_shown_while_it_goes_on_and_after_it_was_killed(shell: Shell, slow: EmbeddedServer) -> None:
+    shell.rows("in/a.jsonl", 60)
+    shell.rows("in/b.jsonl", 60)
+    journals = shell.folder / "out/.modelcall"
+    with slow as server:
+        shell.task(server.base_url)
+        child = shell.start("run-task", "task.yaml", "--set", "concurrency.max_concurrent_files=1")
+        wait_for(lambda: any(path.stat().st_size > 2000 for path in journals.glob("*/journal/*.log")))
+        live = objects(shell("results", "task.yaml", "--json"))
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        [journal] = journals.glob("*/journal/*.log")
+        journal.write_bytes(journal.read_bytes()[:-7])  # a torn tail
+        rows = objects(shell("results", "task.yaml", "--json"))
+        told = shell("results", "task.yaml")
+        sharded = shell("results", "task.yaml", "--job_index", "0")
+        assert shell("run-task", "task.yaml").code == 0
+    assert 0 < len(live) <= len(rows) + 1
+    assert {row["file"] for row in rows} == {"a.jsonl"}
+    assert f"a.jsonl  unfinished: {len(rows)} rows recorded: {len(rows)} scored, 0 failed" in told.out
+    assert "b.jsonl  not begun" in told.out
+    assert sharded.out == told.out
+    after = {row["row_index"]: row["values"] for row in objects(shell("results", "task.yaml", "--json"))[:60]}
+    assert all(after[row["row_index"]] == row["values"] for row in rows)
+
+
+def test_one_shard_or_all_of_them(shell: Shell, server: EmbeddedServer) -> None:
+    for name in ("a", "b", "c"):
+        shell.rows(f"in/{name}.jsonl", 3)
+    shell.task(server.base_url)
+    for index in ("0", "1"):
+        assert shell("run-task", "task.yaml", "--job_index", index, "--world_size", "2").code == 0
+    every = objects(shell("results", "task.yaml", "--json"))
+    assert sorted({row["file"] for row in every}) == ["a.jsonl", "b.jsonl", "c.jsonl"]
+    one, other = (
+        {row["file"] for row in objects(shell("results", "task.yaml", "--json", "--job_index", str(index)))}
+        for index in range(2)
+    )
+    assert (one | other, one & other) == ({"a.jsonl", "b.jsonl", "c.jsonl"}, set())
+    assert shell("results", "task.yaml", "--job_index", "2").code == 2
+
+
+def test_without_a_run_there_is_nothing_to_show_and_no_key_is_needed(shell: Shell) -> None:
+    shell.rows("in/a.jsonl", 3)
+    shell.task("http://127.0.0.1:9/v1")
+    done = shell("results", "task.yaml")
+    assert (done.code, done.last) == (2, "next: Start it with modelcall run-task.")
+
+
+def test_a_distribution_counts_few_values_and_bounds_many() -> None:
+    numbers = Distribution()
+    for value in range(100):
+        numbers.add({"score": value % 3, "share": value / 7, "flag": True, "tag": "x", "none": None})
+    assert dict(numbers.lines()) == {
+        "score": "mean 0.99; 0: 34, 1: 33, 2: 33",
+        "share": "mean 7.07, from 0 to 14.1429",
+    }
