@@ -12,7 +12,7 @@ from typing import Any
 from modelcall.fs import local_sink
 from modelcall.fs.local import LocalFileSystem
 from modelcall.fs.local_sink import LocalSink
-from modelcall.pipeline import shard_run
+from modelcall.pipeline import owning
 from modelcall.pipeline.failed import FailedRows
 from modelcall.pipeline.publish import Publisher
 from modelcall.state.file_journal import FileJournal
@@ -23,7 +23,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "journal written": (FileJournal, "write"),
     "journal synced": (FileJournal, "sync"),
     "journal read": (FileJournal, "load"),
-    "lock taken": (shard_run, "acquire"),
+    "lock taken": (owning, "acquire"),
     "lock checked": (Lock, "check"),
     "file published": (Publisher, "publish"),
     "file committed": (LocalSink, "commit"),
