@@ -12,8 +12,6 @@ import pytest
 
 from tests.seeded.bugs import BUGS, Bug
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(__file__).parents[2]
 SECONDS = 120
 """A suite that is not through then hangs for the bug: nobody would take that for success."""
@@ -28,11 +26,10 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def patched(copy: Path, bug: Bug) -> None:
-    path = copy / "modelcall" / bug.module
-    source = path.read_text(encoding="utf-8")
+def patched(root: Path, bug: Bug) -> str:
+    source = (root / "modelcall" / bug.module).read_text(encoding="utf-8")
     assert source.count(bug.old) == 1, f"{bug.name}: the patch no longer applies to {bug.module}"
-    path.write_text(source.replace(bug.old, bug.new), encoding="utf-8")
+    return source.replace(bug.old, bug.new)
 
 
 def suite(copy: Path, tests: Sequence[str], *, seconds: float = SECONDS) -> tuple[int | None, str]:
@@ -61,15 +58,17 @@ def noticed_by(out: str) -> str:
     return next((line.split()[1] for line in out.splitlines() if line.startswith("FAILED ")), "the end that never came")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_the_suite_notices(copy: Path, bug: Bug, record_property: Callable[[str, object], None]) -> None:
-    patched(copy, bug)
+    (copy / "modelcall" / bug.module).write_text(patched(copy, bug), encoding="utf-8")
     code, out = suite(copy, bug.tests)
     assert code in {1, None}, f"{bug.name}: pytest ended with {code}\n{out}"
     print(f"{bug.name}: noticed by {noticed_by(out)}")
     record_property("bugs", 1)
 
 
+@pytest.mark.long
 def test_without_a_bug_the_same_tests_pass(copy: Path) -> None:
     tests = sorted({path for bug in BUGS for path in bug.tests})
     code, out = suite(copy, tests, seconds=600)
@@ -79,3 +78,8 @@ def test_without_a_bug_the_same_tests_pass(copy: Path) -> None:
 def test_bugs_are_many_and_each_is_another() -> None:
     assert len({bug.name for bug in BUGS}) == len(BUGS) >= 40
     assert len({(bug.module, bug.old, bug.new) for bug in BUGS}) == len(BUGS)
+
+
+def test_every_patch_applies_and_leaves_python() -> None:
+    for bug in BUGS:
+        compile(patched(ROOT, bug), bug.module, "exec")
