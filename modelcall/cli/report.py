@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from modelcall.config.model import Prices
     from modelcall.observe import Snapshot
-    from modelcall.pipeline.shard_run import Tally
+    from modelcall.pipeline.tally import Tally
     from modelcall.task_manager.summary import Summary
 
 _REASON_CHARS: Final = 200

@@ -9,16 +9,16 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Literal
 
 from modelcall.pipeline.reading_back import read_back
-from modelcall.state.file_journal import file_key, folded, marked
-from modelcall.state.journal import earlier_segments, since_published
+from modelcall.state.file_journal import folded
+from modelcall.state.segments import earlier_segments, file_key, marked, since_published
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from modelcall.state.file_journal import Segment
     from modelcall.state.listing import ListedFile
     from modelcall.state.manifest import Entry
     from modelcall.state.run import RunRecord
+    from modelcall.state.segments import Segment
     from modelcall.state.shard import OutputFolder
     from modelcall.types import Outcome
 

@@ -27,8 +27,8 @@ from modelcall.pipeline.columns import clash
 from modelcall.pipeline.settle import as_text, settle_columns
 from modelcall.pipeline.side_lists import SideLists
 from modelcall.pipeline.table import kept, open_table
-from modelcall.state.file_journal import RowSet
 from modelcall.state.manifest import Entry, checksum
+from modelcall.state.row_set import RowSet
 from modelcall.types import JSON
 
 if TYPE_CHECKING:

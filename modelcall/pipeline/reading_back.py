@@ -11,9 +11,9 @@ from modelcall.errors import FileFailure
 from modelcall.formats.base import BadRow
 from modelcall.formats.opening import open_source
 from modelcall.pipeline.failed import read_failures
-from modelcall.state.file_journal import RowSet
 from modelcall.state.journal import Base
 from modelcall.state.manifest import checksum
+from modelcall.state.row_set import RowSet
 from modelcall.types import ErrorType, Outcome, Usage
 
 if TYPE_CHECKING:

@@ -9,17 +9,16 @@ import orjson
 from modelcall.errors import ConfigError
 from modelcall.log import Message, say
 from modelcall.pipeline.input import content_of
-from modelcall.state.file_journal import file_key, header_of, journal_header
-from modelcall.state.journal import earlier_segments, set_aside
 from modelcall.state.run import FileVersion
+from modelcall.state.segments import earlier_segments, file_key, header_of, journal_header, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from modelcall.fs.base import FileSystem
-    from modelcall.state.file_journal import Segment
     from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunRecord, RunStore
+    from modelcall.state.segments import Segment
 
 
 def refuse_edited(fs: FileSystem, folder: str, files: Sequence[ListedFile], *, run: str) -> None:

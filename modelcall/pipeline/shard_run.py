@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,11 @@ from modelcall.pipeline.publish import Destination, Publisher
 from modelcall.pipeline.reading_back import base_of
 from modelcall.pipeline.recorded import refuse_edited, take_repaired
 from modelcall.pipeline.runner import Runner
-from modelcall.state.journal import ShardJournal, retire_published
+from modelcall.pipeline.tally import Tally
+from modelcall.state.journal import ShardJournal
 from modelcall.state.place import journal_folder, refuse_elsewhere, work_folder
 from modelcall.state.run import FileVersion, note_runs
+from modelcall.state.segments import retire_published
 from modelcall.state.shard import (
     Progress,
     begin_retry,
@@ -54,35 +55,6 @@ class Limits:
     def partial(self) -> bool:
         """Whether anything is left out."""
         return self.files is not None or self.rows is not None
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a pass brought out, files of earlier starts included."""
-
-    files: int = 0
-    rows: int = 0
-    scored: int = 0
-    failed: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
-    broken_files: dict[str, str] = field(default_factory=dict)
-    """Files that failed, with the reason."""
-    unfinished: int = 0
-    """Files left for the next start."""
-    dropped: int = 0
-    """Failed rows that are not in the output."""
-    again: int = 0
-    """Failed rows of finished files that this start asks again."""
-
-    def add(self, rows: int, failures: Mapping[str, int], dropped: int) -> None:
-        """Count a published file."""
-        failed = sum(failures.values())
-        self.files += 1
-        self.rows += rows
-        self.scored += rows - failed
-        self.failed += failed
-        self.failures.update(failures)
-        self.dropped += dropped
 
 
 class ShardRun:

@@ -13,8 +13,8 @@ from modelcall.formats.detect import file_type, is_data_file
 from modelcall.formats.opening import open_source
 from modelcall.pipeline.comparing import input_rows, same, unlike_columns
 from modelcall.pipeline.failed import read_failures
-from modelcall.state.file_journal import RowSet
 from modelcall.state.manifest import checksum
+from modelcall.state.row_set import RowSet
 from modelcall.state.run import STATE
 
 if TYPE_CHECKING:

@@ -6,23 +6,17 @@ outcomes come to.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import zlib
-from contextlib import suppress
-from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
-import orjson
-
-from modelcall.errors import FatalError
 from modelcall.fs.append import AppendFile
 from modelcall.state import outcomes
-from modelcall.state.frames import Damage, frame, parse, read_frames
+from modelcall.state.frames import Damage, frame
 from modelcall.state.merge import in_order
+from modelcall.state.row_set import RowSet
+from modelcall.state.segments import Segment, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,81 +24,6 @@ if TYPE_CHECKING:
     from modelcall.types import Outcome
 
 _HEADER_KEY = 0
-_PUBLISHED = "published"
-PUBLISHED = f".{_PUBLISHED}.log"
-"""Ends the name of what was read back from an output."""
-
-
-def file_key(name: str) -> str:
-    """Return the name under which a file's journals are kept: safe on every disk, whatever the input is called."""
-    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
-
-
-def journal_header(file: str, *, fingerprint: str, content: str, run: str) -> bytes:
-    """Return what the first frame of a journal says: whose answers these are, and to which very content."""
-    return orjson.dumps({"journal": 1, "file": file, "input": fingerprint, "content": content, "run": run})
-
-
-def published_header(header: bytes, checksum: str) -> bytes:
-    """Return what the first frame says of answers that were read back from an output."""
-    return orjson.dumps({**orjson.loads(header), _PUBLISHED: checksum})
-
-
-class RowSet:
-    """A set of row indexes at one bit each."""
-
-    __slots__ = ("_bits", "count")
-
-    def __init__(self) -> None:
-        self._bits = bytearray()
-        self.count = 0
-
-    def add(self, row: int) -> bool:
-        """Add a row; False if it was there."""
-        byte, bit = row >> 3, 1 << (row & 7)
-        if byte >= len(self._bits):
-            self._bits.extend(bytes(byte + 1 - len(self._bits) + (len(self._bits) >> 3)))
-        if self._bits[byte] & bit:
-            return False
-        self._bits[byte] |= bit
-        self.count += 1
-        return True
-
-    def __contains__(self, row: int) -> bool:
-        """Whether a row is in the set."""
-        byte = row >> 3
-        return byte < len(self._bits) and bool(self._bits[byte] & (1 << (row & 7)))
-
-    def dump(self) -> str:
-        """Return the set as text: its bits, compressed, in base 64."""
-        return base64.b64encode(zlib.compress(self._bits.rstrip(b"\0"))).decode() if self.count else ""
-
-    @classmethod
-    def load(cls, text: str) -> Self:
-        """Return the set that :meth:`dump` wrote."""
-        rows = cls()
-        rows._bits = bytearray(zlib.decompress(base64.b64decode(text))) if text else bytearray()
-        rows.count = int.from_bytes(rows._bits).bit_count()
-        return rows
-
-    def covers(self, first: int, count: int) -> bool:
-        """Whether each of ``count`` rows from ``first`` on is in the set."""
-        bits = int.from_bytes(self._bits[first >> 3 : (first + count + 7) >> 3], "little") >> (first & 7)
-        every = (1 << count) - 1
-        return bits & every == every
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """What one owner wrote about one file, or read back from its output."""
-
-    path: str
-    size: int
-    """So many bytes count."""
-    epoch: int = 0
-    """Whose it is."""
-    published: str | None = None
-    """Checksum of the output that it was read back from; None: an owner's journal."""
 
 
 class FileJournal:
@@ -215,47 +134,3 @@ def folded(
                 for failure in failures:
                     superseded(row, failure)
         yield row, outcome
-
-
-def records(segment: Segment, damage: Damage) -> Iterator[tuple[int, bytes]]:
-    """Yield row and payload of each whole record of a segment; nothing if it is gone."""
-    with suppress(FileNotFoundError), Path(segment.path).open("rb") as stream:
-        stream.readline()  # the header
-        yield from read_frames(stream, size=segment.size - stream.tell(), damage=damage)
-
-
-def header_of(segment: Segment) -> bytes | None:
-    """Return what a journal says of the file it is about, or None if that is damaged."""
-    facts = _facts(segment)
-    return None if facts is None else orjson.dumps({name: fact for name, fact in facts.items() if name != _PUBLISHED})
-
-
-def _facts(segment: Segment) -> dict[str, Any] | None:
-    with Path(segment.path).open("rb") as stream:
-        header = parse(stream.readline())
-    return None if header is None else dict(orjson.loads(header[1]))
-
-
-def marked(segment: Segment) -> Segment:
-    """Return the segment with the checksum of the output that it was read back from, if it was."""
-    return replace(segment, published=(_facts(segment) or {}).get(_PUBLISHED))
-
-
-def believed(segment: Segment, expected: bytes, file: str) -> Segment:
-    """Return what an earlier owner wrote, if it is about this very content of the file.
-
-    A first line that is not whole tells nothing against it: the name says which file of which run it is about, a run
-    reads one content of each file (what was recorded of another is set aside), and every record answers for itself.
-    Power lost before the first sync leaves such.
-
-    Raises:
-        FatalError: It says that it is about another content, or was read back from an output and is damaged there.
-    """
-    header = header_of(segment)
-    if header is None and segment.path.endswith(PUBLISHED):  # then it cannot say of which output it is
-        message = f"{segment.path}: what was read back from the output of {file} is damaged at its start"
-        raise FatalError(message, hint="Start over with --fresh, or restore the file.")
-    if header is not None and header != expected:
-        message = f"{segment.path}: this journal belongs to another input or run than {file} has now"
-        raise FatalError(message, hint="Start over with --fresh.")
-    return marked(segment)

@@ -16,8 +16,6 @@ as the manifest names the same, it stands for the output, and journals before it
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,16 +28,18 @@ from modelcall.fs.append import AppendFile, make_private_folder
 from modelcall.fs.errors import storage_failure
 from modelcall.fs.local_sink import LocalSink, sync_folder
 from modelcall.state import outcomes
-from modelcall.state.file_journal import (
+from modelcall.state.file_journal import FileJournal
+from modelcall.state.frames import frame
+from modelcall.state.segments import (
     PUBLISHED,
-    FileJournal,
     Segment,
     believed,
+    earlier_segments,
     file_key,
     journal_header,
     published_header,
+    since_published,
 )
-from modelcall.state.frames import frame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -221,43 +221,3 @@ async def _repeat(
             await work()
     except FatalError as error:
         on_failure(error)
-
-
-def earlier_segments(folder: str, *, before: int = sys.maxsize) -> dict[str, list[Segment]]:
-    """Return what the owners before an epoch wrote, by file key, the oldest first. Blocking."""
-    found: dict[str, list[Segment]] = {}
-    if not Path(folder).is_dir():
-        return found
-    for entry in os.scandir(folder):
-        key, _, rest = entry.name.partition(".")
-        epoch = rest.removesuffix(PUBLISHED).removesuffix(".log")
-        if rest.endswith(".log") and epoch.isdigit() and int(epoch) < before:
-            found.setdefault(key, []).append(Segment(entry.path, entry.stat().st_size, int(epoch)))
-    for segments in found.values():
-        segments.sort(key=lambda segment: (segment.epoch, not segment.path.endswith(PUBLISHED)))
-    return found
-
-
-def since_published(segments: list[Segment], checksum: str) -> list[Segment]:
-    """Return what has been recorded since an output was read back, that included; empty if it was not."""
-    at = [index for index, segment in enumerate(segments) if segment.published == checksum]
-    return segments[at[-1] :] if at else []
-
-
-def set_aside(segment: Segment) -> int:
-    """Take the journal of a content that no longer exists out of the way; return how many rows it holds. Blocking."""
-    path = Path(segment.path)
-    with path.open("rb") as stream:
-        rows = sum(1 for _ in stream) - 1
-    path.rename(path.with_suffix(".aside"))
-    return rows
-
-
-def retire_published(folder: str, files: Iterable[str]) -> None:
-    """Remove journals that a process killed right after publishing left, for good. Blocking."""
-    keys = {file_key(name) for name in files}
-    if Path(folder).is_dir():
-        for path in list(Path(folder).iterdir()):
-            if path.name.partition(".")[0] in keys:
-                path.unlink(missing_ok=True)
-        sync_folder(folder)

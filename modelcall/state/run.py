@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from modelcall.formats.detect import output_name
 from modelcall.state import records
-from modelcall.state.file_journal import file_key
 from modelcall.state.listing import ListedFile
+from modelcall.state.segments import file_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from modelcall.config.shard import Shard
     from modelcall.errors import FatalError
-    from modelcall.pipeline.shard_run import Tally
+    from modelcall.pipeline.tally import Tally
     from modelcall.state.listing import ListedFile
     from modelcall.types import PermitSource
 

@@ -27,8 +27,8 @@ import yaml
 
 from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
-from modelcall.state.file_journal import Segment, header_of
 from modelcall.state.journal import ShardJournal
+from modelcall.state.segments import Segment, header_of
 from modelcall.types import Outcome, Usage
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from modelcall.config.model import Prices
 from modelcall.config.shard import Shard
 from modelcall.errors import FatalError
 from modelcall.observe import Snapshot
-from modelcall.pipeline.shard_run import Tally
+from modelcall.pipeline.tally import Tally
 from modelcall.task_manager.summary import Summary
 
 if TYPE_CHECKING:

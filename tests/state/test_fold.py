@@ -1,8 +1,8 @@
 import pytest
 
 from modelcall.state import outcomes
-from modelcall.state.file_journal import RowSet
 from modelcall.state.outcomes import fold, may_succeed
+from modelcall.state.row_set import RowSet
 from modelcall.types import ErrorType, Outcome, Usage
 
 SCORED = Outcome(values={"score": 1}, attempts=1, usage=Usage(1, 2, None, None))

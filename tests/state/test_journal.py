@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from modelcall.errors import FatalError
 from modelcall.state import outcomes
-from modelcall.state.file_journal import FileJournal, RowSet, file_key
+from modelcall.state.file_journal import FileJournal
 from modelcall.state.journal import ShardJournal
+from modelcall.state.row_set import RowSet
+from modelcall.state.segments import file_key
 from modelcall.types import ErrorType, Outcome, Usage
 
 SCORED = Outcome(

@@ -1,7 +1,7 @@
 import pytest
 
 from modelcall.config.shard import Shard
-from modelcall.pipeline.shard_run import Tally
+from modelcall.pipeline.tally import Tally
 from modelcall.task_manager.summary import Summary
 
 
