@@ -16,6 +16,7 @@ as the manifest names the same, it stands for the output, and journals before it
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ class ShardJournal:
         self._retry_since = retry_since
         self._identity = identity
         self._open: dict[str, FileJournal] = {}
+        self._opening = threading.Lock()
         self._earlier: dict[str, list[Segment]] = {}
         self._inherited: list[AppendFile] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -109,12 +111,19 @@ class ShardJournal:
             retry_since=self._retry_since,
         )
         journal.load()
-        self._open[key] = journal
+        with self._opening:
+            self._open[key] = journal
         return journal
+
+    def _opened(self) -> list[FileJournal]:
+        """Return the journals there are now: files are opened in threads, at any moment."""
+        with self._opening:
+            return list(self._open.values())
 
     def close_file(self, file: str) -> None:
         """Forget a file's journal; what it holds must have been flushed."""
-        self._open.pop(file_key(file), None)
+        with self._opening:
+            self._open.pop(file_key(file), None)
 
     async def flush(self) -> None:
         """Write everything recorded so far.
@@ -124,14 +133,14 @@ class ShardJournal:
         """
         async with self._writing:
             self._raise()
-            dirty = [(journal, journal.take()) for journal in self._open.values() if journal.dirty]
+            dirty = [(journal, journal.take()) for journal in self._opened() if journal.dirty]
             if dirty:
                 await self._blocking(self._writer, partial(_write_all, dirty))
 
     async def _sync(self) -> None:
         async with self._syncing:
             self._raise()
-            unsynced = [journal for journal in self._open.values() if journal.unsynced]
+            unsynced = [journal for journal in self._opened() if journal.unsynced]
             inherited, self._inherited = self._inherited, []
             if unsynced or inherited:
                 await self._blocking(self._syncer, partial(_sync_all, [*unsynced, *inherited], self.folder))
@@ -159,9 +168,11 @@ class ShardJournal:
         """Begin writing in the background; ``on_failure`` is called with what went wrong."""
         loop = asyncio.get_running_loop()
         self._tasks = [
-            loop.create_task(_repeat(self.flush, FLUSH_SECONDS, on_failure)),
-            loop.create_task(_repeat(self._sync, SYNC_SECONDS - FLUSH_SECONDS, on_failure)),
+            loop.create_task(_repeat(self.flush, FLUSH_SECONDS)),
+            loop.create_task(_repeat(self._sync, SYNC_SECONDS - FLUSH_SECONDS)),
         ]
+        for task in self._tasks:
+            task.add_done_callback(partial(_tell_failure, on_failure))
 
     async def close(self) -> None:
         """Stop writing in the background, then write and sync what is left.
@@ -212,12 +223,12 @@ def _sync_all(unsynced: list[FileJournal | AppendFile], folder: str) -> None:
     sync_folder(folder)
 
 
-async def _repeat(
-    work: Callable[[], Awaitable[None]], seconds: float, on_failure: Callable[[BaseException], None]
-) -> None:
-    try:
-        while True:
-            await asyncio.sleep(seconds)
-            await work()
-    except FatalError as error:
+async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await work()
+
+
+def _tell_failure(on_failure: Callable[[BaseException], None], task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
         on_failure(error)

@@ -44,6 +44,13 @@ BUGS = (
         (TESTS_OF_JOURNAL,),
     ),
     Bug(
+        "journal: files are opened under a flush",
+        "state/journal.py",
+        "            return list(self._open.values())\n",
+        "            return self._open.values()\n",
+        (TESTS_OF_JOURNAL,),
+    ),
+    Bug(
         "journal: header written with every flush",
         JOURNAL,
         "self._header + data, None",

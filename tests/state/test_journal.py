@@ -4,6 +4,7 @@ import itertools
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,6 +56,43 @@ def reopen(folder: Path, epoch: int, fingerprint: str = "1-x") -> dict[int, Outc
     assert journal.recorded.count == len(read)
     assert all(row in journal.recorded for row in read)
     return read
+
+
+async def test_a_file_that_is_opened_while_another_is_written_takes_nothing_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are opened in threads: at any moment, in the middle of a flush, too."""
+    shard, journal = opened(tmp_path)
+    journal.record(7, SCORED)
+    is_dirty: Any = vars(FileJournal)["dirty"].fget
+    others = (f"other-{number}.jsonl" for number in itertools.count())
+
+    def opening_another(self: FileJournal) -> bool:
+        thread = threading.Thread(target=shard.open, args=(next(others),), kwargs={"fingerprint": "2-y"})
+        thread.start()
+        thread.join()
+        return bool(is_dirty(self))
+
+    monkeypatch.setattr(FileJournal, "dirty", property(opening_another))
+    await shard.flush()
+    monkeypatch.undo()
+    await shard.close()
+    assert reopen(tmp_path, 2) == {7: SCORED}
+
+
+async def test_whatever_ends_the_writing_in_the_background_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard, journal = opened(tmp_path)
+    monkeypatch.setattr("modelcall.state.journal.FLUSH_SECONDS", 0.001)
+    monkeypatch.setattr(FileJournal, "take", lambda _: 1 // 0)
+    told: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+    journal.record(7, SCORED)
+    shard.start(told.set_result)
+    assert isinstance(await told, ZeroDivisionError)
+    monkeypatch.undo()
+    await shard.close()
+    assert reopen(tmp_path, 2) == {7: SCORED}
 
 
 @pytest.mark.parametrize("outcome", [SCORED, FAILED, Outcome(), Outcome(values={}, attempts=0)])
