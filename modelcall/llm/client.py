@@ -7,6 +7,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from modelcall.errors import FatalError
 from modelcall.llm.attempt import Attempts
 from modelcall.llm.dispatch import Dispatcher
 from modelcall.llm.exchange import Completion, Failure, FormatFault
@@ -25,7 +26,6 @@ from modelcall.types import ErrorType
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from modelcall.errors import FatalError
     from modelcall.llm.dispatch import Result
     from modelcall.llm.endpoint import Endpoint, Ticket
     from modelcall.llm.exchange import ChatRequest, Check, EventHook, Reply
@@ -108,6 +108,7 @@ class ChatClient:
         )
         self._pool.tick(self._now())
         self._ticker = loop.create_task(self._tick())
+        self._ticker.add_done_callback(self._stopped_ticking)
 
     async def close(self) -> None:
         """End everything; no task or connection is left."""
@@ -274,6 +275,12 @@ class ChatClient:
             now = self._now()
             self._pool.tick(now)
             self._outage.tick(now)
+
+    def _stopped_ticking(self, ticker: asyncio.Task[None]) -> None:
+        """Without ticks limits would stand still and outages go unseen: rather stop than freeze."""
+        if not ticker.cancelled() and (error := ticker.exception()) is not None:
+            cause = f"the client failed at its bookkeeping: {type(error).__name__}: {error}"
+            self.halt(FatalError(cause, hint="This is a bug of ModelCall; what was answered is recorded. Start again."))
 
     def outage_began(self, seconds: float) -> None:
         """Pause and probe."""

@@ -277,3 +277,17 @@ def test_requests_that_hang_are_probed_around_and_the_ceiling_holds() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(30, "30 s"), (119.6, "120 s"), (720, "12 min"), (12_600, "3.5 h")])
 def test_durations_are_spoken(seconds: float, text: str) -> None:
     assert spoken(seconds) == text
+
+
+def test_a_client_whose_bookkeeping_fails_stops_rather_than_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(*_: Any) -> RawResponse:
+        await asyncio.sleep(1)
+        raise TransportFault(FaultKind.CONNECT, "refused")
+
+    async def work() -> None:
+        async with Bench(silent) as bench:
+            monkeypatch.setattr(Outage, "tick", lambda *_: 1 // 0)
+            with pytest.raises(FatalError, match="bookkeeping: ZeroDivisionError"):
+                await bench.ask()
+
+    run_jumping(work())
