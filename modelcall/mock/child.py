@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from modelcall.errors import ConfigError, FatalError
+
+if TYPE_CHECKING:
+    import http.client
 
 _GRACE = 5.0
 
@@ -59,6 +62,16 @@ class Child:
             child.kill()
             child.wait()
         child.stdout.close()
+
+
+def ask(connection: http.client.HTTPConnection, method: str, path: str, value: object) -> tuple[int, Any]:
+    """Send one request with a JSON body, or with none for None; return the status and what the JSON answer holds."""
+    try:
+        connection.request(method, path, None if value is None else orjson.dumps(value))
+        response = connection.getresponse()
+        return response.status, orjson.loads(response.read())
+    finally:
+        connection.close()
 
 
 def _greeting(child: subprocess.Popen[bytes], options: object) -> dict[str, Any]:

@@ -6,11 +6,9 @@ import http.client
 import ssl
 from typing import TYPE_CHECKING, Any, Self
 
-import orjson
-
 from modelcall.errors import ConfigError
 from modelcall.mock.admin import ROOT
-from modelcall.mock.child import Child
+from modelcall.mock.child import Child, ask
 from modelcall.mock.listening import HOST
 from modelcall.mock.options import MockOptions
 from modelcall.mock.referee import RefereeReport
@@ -76,14 +74,8 @@ class EmbeddedServer:
 
     def control(self, method: str, path: str, value: object = None) -> Any:  # noqa: ANN401  any JSON value
         """Call an endpoint of :mod:`modelcall.mock.admin`."""
-        connection = self._connect()
-        try:
-            connection.request(method, f"{ROOT}{path}", None if value is None else orjson.dumps(value))
-            response = connection.getresponse()
-            body = orjson.loads(response.read())
-        finally:
-            connection.close()
-        if response.status != http.HTTPStatus.OK:
+        status, body = ask(self._connect(), method, f"{ROOT}{path}", value)
+        if status != http.HTTPStatus.OK:
             raise ConfigError(body["error"]["message"])
         return body
 

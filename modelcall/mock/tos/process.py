@@ -5,31 +5,28 @@ from __future__ import annotations
 import http.client
 from typing import TYPE_CHECKING, Any, Self
 
-import orjson
-
 from modelcall.errors import ConfigError
-from modelcall.mock.child import Child
+from modelcall.mock.child import Child, ask
 from modelcall.mock.listening import HOST
 from modelcall.mock.tos.control import ROOT
-from modelcall.mock.tos.options import TosOptions
-from modelcall.mock.tos.reach import environment, sdk_settings
+from modelcall.mock.tos.reach import Reachable
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from modelcall.mock.tos.faults import Written
+    from modelcall.mock.tos.options import TosOptions
 
 
-class TosProcess:
+class TosProcess(Reachable):
     """A TOS with a core of its own: ``with TosProcess() as tos: client = TosClientV2(**tos.sdk_settings)``.
 
     It is asked and steered by the requests of :mod:`modelcall.mock.tos.control`.
     """
 
     def __init__(self, options: TosOptions | None = None) -> None:
-        self.options = options or TosOptions()
+        super().__init__(options)
         self._child = Child("modelcall.mock.tos")
-        self.port = 0
 
     def __enter__(self) -> Self:
         """Start the child and wait until it listens.
@@ -47,16 +44,6 @@ class TosProcess:
         """End the child."""
         self._child.stop()
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """What makes the SDK of another process use it."""
-        return environment(self.options, self.port)
-
-    @property
-    def sdk_settings(self) -> dict[str, Any]:
-        """Arguments of ``tos.TosClientV2``."""
-        return sdk_settings(self.options, self.port)
-
     def report(self) -> dict[str, Any]:
         """Return the sums of what was asked."""
         report: dict[str, Any] = self.control("GET", "")
@@ -73,12 +60,7 @@ class TosProcess:
     def control(self, method: str, path: str, value: object = None) -> Any:  # noqa: ANN401  any JSON value
         """Send a request of :mod:`modelcall.mock.tos.control`."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=10)
-        try:
-            connection.request(method, f"{ROOT}{path}", None if value is None else orjson.dumps(value))
-            response = connection.getresponse()
-            body = orjson.loads(response.read())
-        finally:
-            connection.close()
-        if response.status != http.HTTPStatus.OK:
+        status, body = ask(connection, method, f"{ROOT}{path}", value)
+        if status != http.HTTPStatus.OK:
             raise ConfigError(body["error"])
         return body

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelcall.mock.listening import HOST
-
-if TYPE_CHECKING:
-    from modelcall.mock.tos.options import TosOptions
+from modelcall.mock.tos.options import TosOptions
 
 
 def environment(options: TosOptions, port: int) -> dict[str, str]:
@@ -25,20 +23,34 @@ def environment(options: TosOptions, port: int) -> dict[str, str]:
     }
 
 
-def sdk_settings(options: TosOptions, port: int) -> dict[str, Any]:
-    """Return arguments of ``tos.TosClientV2``, for a client in this process.
+class Reachable:
+    """A server that somebody runs."""
 
-    No retries of its own, no cache of names for the whole process, no log of slow calls.
-    """
-    return {
-        "ak": options.access_key,
-        "sk": options.secret_key,
-        "security_token": options.security_token,
-        "endpoint": f"http://{options.endpoint}",
-        "region": options.region,
-        "proxy_host": HOST,
-        "proxy_port": port,
-        "max_retry_count": 0,
-        "dns_cache_time": 0,
-        "high_latency_log_threshold": 1e-9,
-    }
+    def __init__(self, options: TosOptions | None = None) -> None:
+        self.options = options or TosOptions()
+        self.port = 0
+        """Of the proxy that it is, once it listens."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes the SDK of another process use it."""
+        return environment(self.options, self.port)
+
+    @property
+    def sdk_settings(self) -> dict[str, Any]:
+        """Arguments of ``tos.TosClientV2``.
+
+        No retries of its own, no cache of names for the whole process, no log of slow calls.
+        """
+        return {
+            "ak": self.options.access_key,
+            "sk": self.options.secret_key,
+            "security_token": self.options.security_token,
+            "endpoint": f"http://{self.options.endpoint}",
+            "region": self.options.region,
+            "proxy_host": HOST,
+            "proxy_port": self.port,
+            "max_retry_count": 0,
+            "dns_cache_time": 0,
+            "high_latency_log_threshold": 1e-9,
+        }

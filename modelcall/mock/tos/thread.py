@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from modelcall.errors import FatalError
 from modelcall.mock.lifetime import run_fast
 from modelcall.mock.tos.blobs import pieces
 from modelcall.mock.tos.faults import parse_faults
-from modelcall.mock.tos.options import TosOptions
-from modelcall.mock.tos.reach import environment, sdk_settings
+from modelcall.mock.tos.reach import Reachable
 from modelcall.mock.tos.serving import serve_tos
 from modelcall.mock.tos.store import Conditions, Version
 
@@ -21,16 +20,17 @@ if TYPE_CHECKING:
 
     from modelcall.mock.tos.faults import Written
     from modelcall.mock.tos.log import Entry, Log
+    from modelcall.mock.tos.options import TosOptions
     from modelcall.mock.tos.serving import RunningTos
     from modelcall.mock.tos.store import Change, Store
     from modelcall.mock.tos.uploads import Upload
 
 
-class LocalTos:
+class LocalTos(Reachable):
     """A TOS of one's own: ``with LocalTos() as tos: client = TosClientV2(**tos.sdk_settings)``."""
 
     def __init__(self, options: TosOptions | None = None) -> None:
-        self.options = options or TosOptions()
+        super().__init__(options)
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="local-tos", daemon=True)
         self._running: RunningTos | None = None
@@ -58,21 +58,6 @@ class LocalTos:
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
-
-    @property
-    def port(self) -> int:
-        """Of the proxy that it is."""
-        return self._live.port
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What makes the SDK of another process use it."""
-        return environment(self.options, self.port)
-
-    @property
-    def sdk_settings(self) -> dict[str, Any]:
-        """Arguments of ``tos.TosClientV2``."""
-        return sdk_settings(self.options, self.port)
 
     @property
     def log(self) -> Log:
@@ -145,5 +130,6 @@ class LocalTos:
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with serve_tos(self.options) as self._running:
+            self.port = self._running.port
             self._started.set()
             await self._stop.wait()
