@@ -15,6 +15,8 @@ from modelcall.mock.tos.thread import LocalTos
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from modelcall.mock.tos.reach import Reachable
+
 BUCKET = "corpus"
 OTHER = "other"
 PART = 1024
@@ -32,7 +34,7 @@ def running(**changes: Any) -> Iterator[tuple[LocalTos, TosClientV2]]:
 
 
 @contextlib.contextmanager
-def connected(tos: LocalTos, **changes: Any) -> Iterator[TosClientV2]:
+def connected(tos: Reachable, **changes: Any) -> Iterator[TosClientV2]:
     client = TosClientV2(**{**tos.sdk_settings, **changes})
     try:
         yield client

@@ -79,13 +79,13 @@ class Blobs:
     """The folder of all blobs."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._numbers = itertools.count(1)
         folder.mkdir(parents=True, exist_ok=True)
 
     def writer(self, *, sha256: bool = False) -> BlobWriter:
         """Return a writer for a new blob."""
-        return BlobWriter(self._folder / f"{os.getpid()}-{next(self._numbers)}", sha256=sha256)
+        return BlobWriter(self.folder / f"{os.getpid()}-{next(self._numbers)}", sha256=sha256)
 
 
 def cut(extents: Iterable[Extent], start: int, length: int) -> tuple[Extent, ...]:

@@ -44,6 +44,11 @@ class TosProcess(Reachable):
         """End the child."""
         self._child.stop()
 
+    @property
+    def pid(self) -> int:
+        """Of the child."""
+        return self._child.pid
+
     def report(self) -> dict[str, Any]:
         """Return the sums of what was asked."""
         report: dict[str, Any] = self.control("GET", "")

@@ -70,7 +70,15 @@ async def serve_tos(options: TosOptions) -> AsyncIterator[RunningTos]:
             yield RunningTos(server, listener.port)
         finally:
             await listener.close()
+            _abort(web_server)
             await web_server.shutdown(_LEAVING)
+
+
+def _abort(web_server: web.Server) -> None:
+    """Drop connections at once: closing one politely waits for a client that does not read."""
+    for connection in web_server.connections:
+        if connection.transport is not None:
+            connection.transport.abort()
 
 
 @contextlib.contextmanager
