@@ -108,10 +108,10 @@ def test_half_of_an_answer_is_cut_if_nothing_is_said(client: TosClientV2, tos: L
 
 def test_a_trickling_answer_comes_whole(client: TosClientV2, tos: LocalTos) -> None:
     tos.put("k", BODY)
-    tos.set_faults({"fault": "trickle", "after": 2048, "seconds": 0.01})
+    tos.set_faults({"fault": "trickle", "after": 2048, "seconds": 0.02})
     begun = time.monotonic()
     assert whole(client, "k") == BODY
-    assert time.monotonic() - begun >= 0.05
+    assert time.monotonic() - begun >= 0.09  # five pauses, by a clock of milliseconds
 
 
 @pytest.mark.parametrize("after", [0, 1, 5000, len(BODY) - 1])
@@ -224,4 +224,4 @@ def test_latency_and_delay_are_added() -> None:
         tos.set_faults({"fault": "delay", "seconds": 0.1})
         begun = time.monotonic()
         client.head_bucket(BUCKET)
-        assert time.monotonic() - begun >= 0.15
+        assert time.monotonic() - begun >= 0.14

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -106,6 +107,24 @@ def test_large_bodies_cost_little_memory_and_time(process: TosProcess) -> None:
     assert peak(process) - before <= 24 * MEGABYTE
     assert seconds <= 30  # about one on an idle machine
     print(f"{2 * LARGE / MEGABYTE / seconds:.0f} MB/s in and out")
+
+
+def test_small_requests_cost_less_than_two_and_a_half_milliseconds(process: TosProcess) -> None:
+    process.set_faults()
+    count = 200
+    with connected(process) as client:
+        begun = cpu_seconds(process)
+        for number in range(count // 2):
+            client.put_object(BUCKET, f"small/{number}", content=b"x")
+            client.head_object(BUCKET, f"small/{number}")
+        each = (cpu_seconds(process) - begun) / count
+    print(f"{each * 1000:.2f} ms of the server's CPU a request")
+    assert each <= 0.0025  # 400 a second; on an idle machine less than one
+
+
+def cpu_seconds(process: TosProcess) -> float:
+    times = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak(process: TosProcess) -> int:
