@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import subprocess
 import sys
@@ -86,6 +87,23 @@ def test_wrong_steering_changes_nothing(process: TosProcess) -> None:
     with pytest.raises(ConfigError, match="must be a mapping"):
         process.control("POST", "/faults", 7)
     assert [rule["fault"] for rule in process.control("GET", "/faults")] == ["drop"]
+
+
+def test_it_goes_down_when_it_is_told(process: TosProcess) -> None:
+    assert process.control("POST", "/outage", {"seconds": 0.2}) == {"seconds": 0.2}
+    deadline = time.monotonic() + 10
+    refusals = 0
+    while time.monotonic() < deadline:
+        try:
+            process.report()
+        except (OSError, http.client.HTTPException):
+            refusals += 1
+        else:
+            if refusals:
+                break
+    assert refusals
+    with pytest.raises(ConfigError, match="An outage is"):
+        process.control("POST", "/outage", {"seconds": True})
 
 
 def test_large_bodies_cost_little_memory_and_time(process: TosProcess) -> None:

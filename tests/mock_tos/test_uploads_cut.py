@@ -7,7 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from tos.enum import HttpMethodType
+from tos.exceptions import TosClientError
 
 from tests.mock_tos.sdk import BUCKET, connected, refused
 
@@ -53,6 +55,23 @@ def test_a_large_upload_hears_why_it_is_refused(tos: LocalTos) -> None:
         assert refused(lambda: client.put_object(BUCKET, "k", content=LARGE)).status_code == 503
         client.put_object(BUCKET, "k", content=LARGE)
     assert tos.read("k") == LARGE
+
+
+def test_an_outage_ends_by_itself(client: TosClientV2, tos: LocalTos) -> None:
+    client.put_object(BUCKET, "k", content=b"1")
+    tos.go_down(0.2)
+    failures = 0
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            client.head_object(BUCKET, "k")
+        except TosClientError as error:
+            failures += isinstance(error.cause, requests.exceptions.ProxyError)
+        else:
+            if failures:
+                break
+    assert failures
+    assert tos.read("k") == b"1"
 
 
 def test_lines_that_are_no_http_do_not_hurt(client: TosClientV2, tos: LocalTos) -> None:

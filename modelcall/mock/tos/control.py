@@ -8,10 +8,12 @@
     GET  /__tos__/objects   names and facts of all objects
     GET  /__tos__/faults    the rules; POST: new ones, as on the command line
     POST /__tos__/reset     forget the log
+    POST /__tos__/outage    {"seconds": N}: drop all connections and refuse new ones for so long
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from modelcall.mock.tos.server import TosServer
 
 ROOT: Final = "/__tos__"
+_ANSWERING: Final = 0.02
+"""Seconds for the answer to leave before the connections go."""
 
 
 async def control(server: TosServer, request: web.BaseRequest, call: Call) -> Answer:
@@ -43,6 +47,8 @@ async def control(server: TosServer, request: web.BaseRequest, call: Call) -> An
         return json_answer({})
     if (call.method, path) == ("POST", "/faults"):
         return _set_faults(server, body)
+    if (call.method, path) == ("POST", "/outage"):
+        return _go_down(server, body)
     return _failed(404, f"Nothing is at {call.method} {call.path}.")
 
 
@@ -52,6 +58,17 @@ def _set_faults(server: TosServer, body: bytes) -> Answer:
     except (ConfigError, orjson.JSONDecodeError) as error:
         return _failed(400, str(error))
     return json_answer(_faults(server))
+
+
+def _go_down(server: TosServer, body: bytes) -> Answer:
+    try:
+        seconds = orjson.loads(body)["seconds"]
+    except (orjson.JSONDecodeError, TypeError, KeyError):
+        seconds = None
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or seconds < 0:
+        return _failed(400, 'An outage is {"seconds": a number from 0}.')
+    asyncio.get_running_loop().call_later(_ANSWERING, server.go_down, seconds)
+    return json_answer({"seconds": seconds})
 
 
 def _report(server: TosServer) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from modelcall.errors import ConfigError
 from modelcall.mock.tos.body import Body, send
 from modelcall.mock.tos.call import read_call
 from modelcall.mock.tos.control import ROOT, control
@@ -21,7 +22,7 @@ from modelcall.mock.tos.signature import verify
 from modelcall.mock.tos.strike import Strike
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from modelcall.mock.tos.call import Call
     from modelcall.mock.tos.faults import TosFault
@@ -40,6 +41,8 @@ class TosServer:
         self.store = store
         self.log = Log(options.log_requests)
         self.plan = Plan(options.faults, seed=options.seed)
+        self.go_down: Callable[[float], None] = _stay
+        """Drop all connections and refuse new ones for so many seconds; set by whoever listens."""
         for name in options.buckets:
             if name not in store.buckets:
                 store.create(name)
@@ -97,6 +100,10 @@ class TosServer:
         except Refused as refusal:
             answer = refusal.answer(method=call.method, request_id=request_id, resource=f"/{call.bucket}/{call.key}")
         return _with_headers(answer, request_id)
+
+
+def _stay(seconds: float) -> None:
+    raise ConfigError(f"A server that does not listen cannot go down for {seconds:g} s.")
 
 
 def _forget(sent: int) -> None:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,12 +67,18 @@ async def serve_tos(options: TosOptions) -> AsyncIterator[RunningTos]:
         )
         listener = Listener(web_server, port=options.port, tls=None)
         listener.up()
+        server.go_down = partial(_go_down, listener, web_server)
         try:
             yield RunningTos(server, listener.port)
         finally:
             await listener.close()
             _abort(web_server)
             await web_server.shutdown(_LEAVING)
+
+
+def _go_down(listener: Listener, web_server: web.Server, seconds: float) -> None:
+    listener.down(seconds)
+    _abort(web_server)
 
 
 def _abort(web_server: web.Server) -> None:

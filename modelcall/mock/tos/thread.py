@@ -113,6 +113,11 @@ class LocalTos(Reachable):
         """
         self.store.watchers.append(watcher)
 
+    def go_down(self, seconds: float) -> None:
+        """Drop all connections, and refuse new ones for so long. Soon: the server does it in its own thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._live.server.go_down, seconds)
+
     @property
     def _live(self) -> RunningTos:
         if self._running is None:
