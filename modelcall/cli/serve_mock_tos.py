@@ -24,7 +24,7 @@ _FAULTS = "\n".join(f"  {kind.name:<15} {kind.description}" for kind in KINDS.va
 _EXAMPLES = f"""\
 \b
 Examples:
-  modelcall serve-mock-tos --bucket corpus > tos.env     # then, in another terminal: source tos.env
+  modelcall serve-mock-tos --bucket corpus --load ./data > tos.env     # then, in another terminal: source tos.env
   modelcall serve-mock-tos --latency 30ms --faults mix=0.05
   modelcall serve-mock-tos --faults 503=0.1,op=get_object --faults lost_ack,op=complete_multipart_upload,times=1
 
@@ -51,6 +51,9 @@ def serve_mock_tos(
     root: Annotated[
         str | None, typer.Option("--root", metavar="DIR", help="Folder for the bytes; default: a temporary one.")
     ] = None,
+    load: Annotated[
+        str | None, typer.Option("--load", metavar="DIR", help="Files to be in the first bucket at the start.")
+    ] = None,
     access_key: Annotated[
         str, typer.Option("--access_key", metavar="KEY", help="The only key it knows.")
     ] = _DEFAULTS.access_key,
@@ -73,6 +76,7 @@ def serve_mock_tos(
         port=port,
         buckets=tuple(bucket or _DEFAULTS.buckets),
         root=root,
+        load=load,
         access_key=access_key,
         secret_key=secret_key,
         region=region,

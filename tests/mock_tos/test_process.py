@@ -159,6 +159,17 @@ def test_a_port_or_folder_that_cannot_be_had(tmp_path: Path) -> None:
         pass
 
 
+def test_files_are_objects_from_the_start(tmp_path: Path) -> None:
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "in" / "sub" / "ä b.jsonl").write_bytes(b"1\n")
+    (tmp_path / "in" / "empty").touch()
+    with LocalTos(small(load=str(tmp_path / "in"))) as tos:
+        assert tos.keys() == ["empty", "sub/ä b.jsonl"]
+        assert (tos.read("empty"), tos.read("sub/ä b.jsonl")) == (b"", b"1\n")
+    with pytest.raises(ConfigError, match="it is no folder"), LocalTos(small(load=str(tmp_path / "absent"))):
+        pass
+
+
 def test_a_folder_of_ones_own_is_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("1")
     with LocalTos(small(root=str(tmp_path))) as tos:

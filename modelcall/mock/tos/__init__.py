@@ -10,6 +10,7 @@
     objects, multipart, listing    the operations on single objects, uploads and names
     store                   buckets of versions; every change is one step under one lock
     blobs, checksum         bytes on the disk, and their digests
+    loading                 files as objects, at the start
     body                    bodies in and out, in pieces
     faults, plan, strike    what can go wrong, when, and how it is done
     log, control            what was asked, and the unsigned requests that tests steer with

@@ -34,14 +34,7 @@ async def put_object(exchange: Exchange) -> Answer:
     conditions = exchange.conditions()
     conditions.check(exchange.bucket.versions.get(call.key))  # spares the body of a request that is lost already
     written = await exchange.body.stored(store)
-    version = Version(
-        extents=written.extents,
-        size=written.size,
-        etag=written.digests.etag,
-        crc64=written.digests.crc64,
-        modified=store.clock(),
-        headers=exchange.kept_headers(),
-    )
+    version = Version.of(written, exchange.kept_headers(), now=store.clock())
     store.commit(call.bucket, call.key, version, conditions)
     return Answer(etag=version.etag, crc64=version.crc64)
 

@@ -26,6 +26,8 @@ class TosOptions:
     """Made at the start; the first is meant by requests that name none."""
     root: str | None = None
     """Folder of the objects' bytes; None: a temporary one."""
+    load: str | None = None
+    """Folder whose files are objects of the first bucket at the start."""
     access_key: str = "local-access-key"
     secret_key: str = "local-secret-key"  # noqa: S105  of nothing but this server
     security_token: str | None = None

@@ -17,6 +17,7 @@ from modelcall.errors import ConfigError
 from modelcall.mock.lifetime import run_fast, told_to_end
 from modelcall.mock.listening import Listener
 from modelcall.mock.tos.blobs import Blobs
+from modelcall.mock.tos.loading import load
 from modelcall.mock.tos.reach import environment
 from modelcall.mock.tos.server import TosServer
 from modelcall.mock.tos.store import Store
@@ -52,11 +53,13 @@ async def serve_tos(options: TosOptions) -> AsyncIterator[RunningTos]:
     """Serve in this event loop; on leaving, all connections are dropped.
 
     Raises:
-        ConfigError: The port is taken, or the root cannot be used.
+        ConfigError: The port is taken, or a folder cannot be used.
     """
     with _folder(options.root) as root:
         clock = time.time if not options.clock_offset else lambda: time.time() + options.clock_offset
         server = TosServer(options, Store(Blobs(root / _BLOBS), clock=clock))
+        if options.load is not None:
+            load(server.store, options.buckets[0], options.load)
         web_server = web.Server(
             server.handle,
             access_log=None,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from modelcall.mock.tos.replies import Refused, no_such_bucket, no_such_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from modelcall.mock.tos.blobs import Blobs, Extent
+    from modelcall.mock.tos.blobs import Blobs, Extent, Written
     from modelcall.mock.tos.uploads import Upload
 
 Kind: TypeAlias = Literal["Normal", "Multipart", "Appendable"]
@@ -34,6 +34,11 @@ class Version:
     headers: Mapping[str, str]
     """What the client gave it to be returned: content type, user meta."""
     kind: Kind = "Normal"
+
+    @classmethod
+    def of(cls, written: Written, headers: Mapping[str, str], *, now: float) -> Version:
+        """Return the version that was put whole."""
+        return cls(written.extents, written.size, written.digests.etag, written.digests.crc64, now, headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +188,21 @@ class Store:
         if bucket is None:
             raise no_such_bucket(name)
         return bucket
+
+    def put(self, bucket: str, key: str, pieces: Iterable[bytes]) -> None:
+        """Put an object in place without a request.
+
+        Raises:
+            Refused: There is no such bucket.
+        """
+        writer = self.blobs.writer()
+        try:
+            for piece in pieces:
+                writer.write(piece)
+            written = writer.finish()
+        finally:
+            writer.close()
+        self.commit(bucket, key, Version.of(written, {}, now=self.clock()), Conditions())
 
     def commit(self, bucket: str, key: str, version: Version, conditions: Conditions) -> None:
         """Put a version in place if the conditions hold.

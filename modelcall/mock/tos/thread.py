@@ -12,7 +12,6 @@ from modelcall.mock.tos.blobs import pieces
 from modelcall.mock.tos.faults import parse_faults
 from modelcall.mock.tos.reach import Reachable
 from modelcall.mock.tos.serving import serve_tos
-from modelcall.mock.tos.store import Conditions, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,11 +82,7 @@ class LocalTos(Reachable):
 
     def put(self, key: str, content: bytes, *, bucket: str | None = None) -> None:
         """Put an object in place without a request."""
-        writer = self.store.blobs.writer()
-        writer.write(content)
-        done = writer.finish()
-        version = Version(done.extents, done.size, done.digests.etag, done.digests.crc64, self.store.clock(), {})
-        self.store.commit(bucket or self.options.buckets[0], key, version, Conditions())
+        self.store.put(bucket or self.options.buckets[0], key, [content])
 
     def read(self, key: str, *, bucket: str | None = None) -> bytes | None:
         """Return what an object holds; None: there is none."""
