@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from tos.models2 import UploadedPart
 from tests.mock_tos.sdk import BUCKET, PART, crc64, refused, whole
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tos import TosClientV2
     from tos.models2 import UploadPartOutput
 
@@ -133,3 +136,15 @@ def test_put_if_absent_is_decided_at_the_completion(client: TosClientV2, tos: Lo
     assert (error.status_code, tos.read("big"), len(tos.uploads())) == (409, b"first", 1)
     client.complete_multipart_upload(BUCKET, "big", upload_id, parts=parts)
     assert tos.read("big") == WHOLE
+
+
+def test_the_sdks_own_helpers(client: TosClientV2, tos: LocalTos, tmp_path: Path) -> None:
+    content = random.Random(3).randbytes(12 << 20)
+    (tmp_path / "source").write_bytes(content)
+    client.upload_file(BUCKET, "up", str(tmp_path / "source"), part_size=5 << 20, task_num=3, enable_checkpoint=False)
+    assert tos.read("up") == content
+    client.download_file(BUCKET, "up", str(tmp_path / "down"), part_size=1 << 20, task_num=3, enable_checkpoint=False)
+    assert (tmp_path / "down").read_bytes() == content
+    client.resumable_copy_object(BUCKET, "copy", BUCKET, "up", part_size=5 << 20, task_num=3, enable_checkpoint=False)
+    assert tos.read("copy") == content
+    assert tos.uploads() == []
