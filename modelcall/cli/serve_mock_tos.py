@@ -30,7 +30,8 @@ Examples:
 
 \b
 Prints the environment that makes the TOS SDK use it. Ends on Ctrl-C or SIGTERM, and its objects with it.
-What was asked: GET /__tos__ and /__tos__/log.
+What was asked: GET /__tos__ and /__tos__/log, unsigned. While it runs: POST /__tos__/faults (a JSON list of rules),
+/__tos__/outage ({{"seconds": N}}) and /__tos__/reset.
 
 \b
 Faults are NAME[=RATE][,op=PATTERN][,key=PATTERN][,skip=N][,times=N][,after=BYTES][,seconds=TIME]

@@ -16,7 +16,7 @@ def test_it_prints_how_to_reach_it_serves_and_ends_on_a_signal(shell: Shell) -> 
     options = ["--bucket", "corpus", "--bucket", "other", "--access-key", "AK", "--secret_key", "it's"]
     child = shell.start("serve-mock-tos", *options, "--faults", "503=0.5,op=get_object", "--lifetime", "30s")
     assert child.stdout is not None
-    lines = [child.stdout.readline() for _ in range(7)]
+    lines = [child.stdout.readline() for _ in range(9)]
     told = dict(shlex.split(line)[1].split("=", 1) for line in lines)
     assert (told["TOS_BUCKET"], told["TOS_ACCESS_KEY"], told["TOS_SECRET_KEY"]) == ("corpus", "AK", "it's")
     assert (told["TOS_ENDPOINT"], told["NO_PROXY"]) == ("http://tos.test", "127.0.0.1,localhost")

@@ -114,6 +114,20 @@ def test_a_trickling_answer_comes_whole(client: TosClientV2, tos: LocalTos) -> N
     assert time.monotonic() - begun >= 0.07  # four pauses, by a clock of milliseconds
 
 
+def test_an_answer_without_a_body_is_cut_before_it_begins(client: TosClientV2, tos: LocalTos) -> None:
+    tos.set_faults("cut,op=put_object|head_object")
+    broken(lambda: client.put_object(BUCKET, "k", content=b"1"))
+    broken(lambda: client.head_object(BUCKET, "k"))
+    assert tos.read("k") == b"1"
+
+
+def test_an_upload_in_chunks_is_truncated_too(client: TosClientV2, tos: LocalTos) -> None:
+    tos.set_faults("truncate,after=150")
+    client.put_object(BUCKET, "short", content=iter([b"a" * 100]))
+    broken(lambda: client.put_object(BUCKET, "k", content=iter([b"a" * 100, b"b" * 100])))
+    assert tos.keys() == ["short"]
+
+
 @pytest.mark.parametrize("after", [0, 1, 5000, len(BODY) - 1])
 def test_a_truncated_upload_leaves_nothing(client: TosClientV2, tos: LocalTos, after: int) -> None:
     tos.put("k", b"before")

@@ -100,6 +100,8 @@ async def send(
     Raises:
         Dropped: The connection is over.
     """
+    if strike.cuts and not answer.size:
+        raise Dropped
     response = web.StreamResponse(status=answer.status, headers=answer.headers)
     response.content_length = answer.size if answer.length is None else answer.length
     try:

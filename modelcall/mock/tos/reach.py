@@ -9,7 +9,10 @@ from modelcall.mock.tos.options import TosOptions
 
 
 def environment(options: TosOptions, port: int) -> dict[str, str]:
-    """Return what makes the SDK, in another process, use the server; calls to this machine itself bypass it."""
+    """Return what makes the SDK, in another process, use the server; calls to this machine itself bypass it.
+
+    The names in small letters are those that win where both are set.
+    """
     token = {} if options.security_token is None else {"TOS_SECURITY_TOKEN": options.security_token}
     return {
         "TOS_ENDPOINT": f"http://{options.endpoint}",
@@ -18,8 +21,8 @@ def environment(options: TosOptions, port: int) -> dict[str, str]:
         "TOS_SECRET_KEY": options.secret_key,
         **token,
         "TOS_BUCKET": options.buckets[0],
-        "HTTP_PROXY": f"http://{HOST}:{port}",
-        "NO_PROXY": f"{HOST},localhost",
+        **dict.fromkeys(("HTTP_PROXY", "http_proxy"), f"http://{HOST}:{port}"),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), f"{HOST},localhost"),
     }
 
 

@@ -81,7 +81,9 @@ class Strike:
         """
         if self.name not in {"truncate", "corrupt"}:
             return piece
-        place = min(self._bytes(announced), max(announced - 1, 0))
+        place = self._bytes(announced)
+        if announced:  # an upload in chunks does not say its length
+            place = min(place, announced - 1)
         if received <= place:
             return piece
         if self.name == "truncate":
