@@ -23,7 +23,8 @@ class Blob:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        weakref.finalize(self, _unlink, str(path))
+        self.delete = weakref.finalize(self, _unlink, str(path))
+        """Do it now, if it is known that nobody has it."""
 
 
 def _unlink(path: str) -> None:
@@ -71,8 +72,10 @@ class BlobWriter:
         return Written(extents, self._size, self._digests)
 
     def close(self) -> None:
-        """Let the file go; without effect after :meth:`finish`, but for the handle."""
-        self._file.close()
+        """Delete what was not finished, at once: a traceback may hold on to this writer."""
+        if not self._file.closed:
+            self._file.close()
+            self._blob.delete()
 
 
 class Blobs:

@@ -1,4 +1,4 @@
-"""The operations that list names, page by page, and those on buckets."""
+"""The operations that list names, page by page."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from modelcall.mock.tos.replies import Answer, invalid, json_answer
+from modelcall.mock.tos.replies import invalid, json_answer
 from modelcall.mock.tos.times import iso_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelcall.mock.tos.exchange import Exchange
+    from modelcall.mock.tos.replies import Answer
     from modelcall.mock.tos.store import Bucket, Version
     from modelcall.mock.tos.uploads import Upload
 
@@ -75,40 +76,6 @@ async def list_multipart_uploads(exchange: Exchange) -> Answer:
     if len(found) > most:
         page |= {"NextKeyMarker": shown[-1].key, "NextUploadIdMarker": shown[-1].upload_id}
     return json_answer(page)
-
-
-async def head_bucket(exchange: Exchange) -> Answer:
-    """HEAD /: a flat bucket in one region."""
-    _ = exchange.bucket
-    headers = {"x-tos-bucket-region": exchange.options.region, "x-tos-bucket-type": "fns"}
-    return Answer(headers={**headers, "x-tos-storage-class": "STANDARD"})
-
-
-async def create_bucket(exchange: Exchange) -> Answer:
-    """PUT /."""
-    exchange.store.create(exchange.call.bucket)
-    return Answer(headers={"location": f"/{exchange.call.bucket}"})
-
-
-async def delete_bucket(exchange: Exchange) -> Answer:
-    """DELETE /."""
-    exchange.store.drop(exchange.call.bucket)
-    return Answer(204)
-
-
-async def list_buckets(exchange: Exchange) -> Answer:
-    """GET / of the endpoint itself."""
-    buckets = [
-        {
-            "Name": bucket.name,
-            "Location": exchange.options.region,
-            "CreationDate": iso_time(bucket.created),
-            "ExtranetEndpoint": exchange.options.endpoint,
-            "IntranetEndpoint": exchange.options.endpoint,
-        }
-        for bucket in exchange.store.buckets.values()
-    ]
-    return json_answer({"Owner": {"ID": "1"}, "Buckets": buckets})
 
 
 @dataclass(frozen=True, slots=True)

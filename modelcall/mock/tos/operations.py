@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from modelcall.mock.tos import listing, multipart, objects
+from modelcall.mock.tos import buckets, listing, multipart, objects
 from modelcall.mock.tos.replies import Answer, Refused
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     Operation: TypeAlias = Callable[[Exchange], Awaitable[Answer]]
 
 _TABLE: Final[Mapping[tuple[str, str, str], Operation]] = {
-    ("GET", "service", ""): listing.list_buckets,
-    ("HEAD", "bucket", ""): listing.head_bucket,
-    ("PUT", "bucket", ""): listing.create_bucket,
-    ("DELETE", "bucket", ""): listing.delete_bucket,
+    ("GET", "service", ""): buckets.list_buckets,
+    ("HEAD", "bucket", ""): buckets.head_bucket,
+    ("PUT", "bucket", ""): buckets.create_bucket,
+    ("DELETE", "bucket", ""): buckets.delete_bucket,
     ("GET", "bucket", ""): listing.list_objects,
     ("GET", "bucket", "list-type"): listing.list_objects_type2,
     ("GET", "bucket", "uploads"): listing.list_multipart_uploads,
