@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "verify": "Read again what a run wrote, and prove that every row is there once.",
     "schema": "Print the JSON Schema of task, model or prompt files, for editors.",
     "serve-mock": "Serve an OpenAI-compatible judge on this machine, with faults if you like.",
+    "serve-mock-tos": "Serve a TOS on this machine, that the real SDK talks to, with faults if you like.",
     "demo": "See it work here: real input, faults, a kill, the resume, the result. No key, no network.",
 }
 """The commands and what they are for; ``run-task`` lives in the module ``run_task``."""

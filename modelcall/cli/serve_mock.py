@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
-from modelcall.cli.failing import usage_error
+from modelcall.cli.durations import seconds
 from modelcall.cli.options import one_of
 from modelcall.cli.output import message, result, shown
-from modelcall.config.fields import Duration
 from modelcall.mock.faults.rules import parse_faults
 from modelcall.mock.options import MockOptions
 from modelcall.mock.serving import run_forever
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-_DURATION: Final[TypeAdapter[float]] = TypeAdapter(Duration)
 _SPREADS: Final = ("lognormal", "uniform")
 _EXAMPLES = """\
 \b
@@ -69,16 +66,16 @@ def serve_mock(
     options = MockOptions(
         port=port,
         seed=seed,
-        latency=_seconds(latency, "--latency"),
-        jitter=_seconds(jitter, "--jitter"),
+        latency=seconds(latency, "--latency"),
+        jitter=seconds(jitter, "--jitter"),
         distribution=_spread(distribution),
         faults=parse_faults(faults or []),
         time_scale=time_scale,
         capacity=capacity,
         requests_per_second=requests_per_second,
-        starts_after=_seconds(starts_after, "--starts_after"),
+        starts_after=seconds(starts_after, "--starts_after"),
     )
-    _say(run_forever(options, _announce, lifetime=None if lifetime is None else _seconds(lifetime, "--lifetime")))
+    _say(run_forever(options, _announce, lifetime=None if lifetime is None else seconds(lifetime, "--lifetime")))
 
 
 def _announce(running: RunningServer) -> None:
@@ -93,12 +90,3 @@ def _say(report: RefereeReport) -> None:
 
 def _spread(name: str) -> Any:  # noqa: ANN401  one of two literals, checked here
     return one_of(name, _SPREADS, option="--distribution")
-
-
-def _seconds(text: str, option: str) -> float:
-    try:
-        return _DURATION.validate_python(float(text) if text.replace(".", "", 1).isdecimal() else text)
-    except ValidationError as error:
-        raise usage_error(
-            f"{option}: must be seconds, or a time such as 50ms, 2s or 30m, got {text!r}", hint="correct the option"
-        ) from error

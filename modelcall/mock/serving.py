@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelcall.mock.certificates import server_context
 from modelcall.mock.connection import Connection
 from modelcall.mock.judge import JUDGES
+from modelcall.mock.lifetime import run_fast, told_to_end
 from modelcall.mock.listening import HOST, Listener
 from modelcall.mock.options import MockOptions
 from modelcall.mock.server import MockServer
-
-if sys.platform != "win32":
-    import uvloop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -130,9 +126,7 @@ def run_forever(
     Raises:
         ConfigError: As :func:`serve`.
     """
-    factory = uvloop.new_event_loop if sys.platform != "win32" else None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_run(options, announce, lifetime=lifetime, until=until))
+    return run_fast(_run(options, announce, lifetime=lifetime, until=until))
 
 
 async def _run(
@@ -142,14 +136,7 @@ async def _run(
     lifetime: float | None,
     until: Callable[[], Awaitable[None]] | None,
 ) -> RefereeReport:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     async with serve(options) as running:
         announce(running)
-        waits = [asyncio.ensure_future(wait) for wait in (stop.wait(), *([until()] if until else []))]
-        await asyncio.wait(waits, timeout=lifetime, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        await told_to_end(lifetime=lifetime, until=until)
         return running.referee.report()

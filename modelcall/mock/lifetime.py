@@ -1,0 +1,35 @@
+"""How long a server runs, and on which event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if sys.platform != "win32":
+    import uvloop
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+T = TypeVar("T")
+
+
+def run_fast(main: Coroutine[Any, Any, T]) -> T:
+    """Run on a fast event loop of its own, in any thread."""
+    factory = uvloop.new_event_loop if sys.platform != "win32" else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main)
+
+
+async def told_to_end(*, lifetime: float | None, until: Callable[[], Awaitable[None]] | None) -> None:
+    """Wait for SIGINT or SIGTERM, for so many seconds at the most, or until something else returns."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    waits = [asyncio.ensure_future(wait) for wait in (stop.wait(), *([until()] if until else []))]
+    await asyncio.wait(waits, timeout=lifetime, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
