@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from modelcall.fs.base import Capabilities, FileStat, FileSystem
+from modelcall.fs.ranges import RangeReader
 from modelcall.fs.tos.client import TosCalls
 from modelcall.fs.tos.places import Place, place
-from modelcall.fs.tos.reading import ObjectReader
+from modelcall.fs.tos.reading import fetch
 from modelcall.fs.tos.writing import TosSink, put
 
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ class TosFileSystem(FileSystem):
         if mode != "rb":
             raise ValueError(f"mode {mode!r}: objects are written by a sink")
         at, head = place(path), self._head(path)
-        reader = ObjectReader(self._calls, at, size=head.content_length, etag=_bare(head.etag), pool=self._pool)
-        return cast("BinaryIO", reader)
+        ranges = partial(fetch, self._calls, at, etag=_bare(head.etag))
+        return cast("BinaryIO", RangeReader(ranges, size=head.content_length, pool=self._pool))
 
     def exists(self, path: str) -> bool:
         """Whether there is such an object, or one below it."""
