@@ -167,7 +167,7 @@ def _install(error: ImportError) -> str:
 def _etag(info: Mapping[str, Any]) -> str:
     told = next((info[name] for name in ETAGS if info.get(name) is not None), info.get("size"))
     # Of one implementation, a listing may write the time that another call returns as such.
-    return told.isoformat() if isinstance(told, datetime) else str(told).strip('"')
+    return str(told.timestamp() if isinstance(told, datetime) else told).strip('"')
 
 
 def _name(entry: Mapping[str, Any]) -> str:
