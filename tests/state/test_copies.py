@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelcall.errors import FatalError
 from modelcall.fs.remote import RemoteFileSystem
-from modelcall.state.segments import SEGMENT_BYTES, SEGMENT_SECONDS, Segments
+from modelcall.state.copies import COPY_BYTES, COPY_SECONDS, Copies
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,24 +22,24 @@ class Store(RemoteFileSystem):
 
     def __init__(self) -> None:
         super().__init__("memory")
-        self.folder = f"memory://{uuid4().hex}/segments"
+        self.folder = f"memory://{uuid4().hex}/copies"
         self.reads: list[str] = []
 
     def read_bytes(self, path: str) -> bytes:
         self.reads.append(path.removeprefix(self.folder))
         return super().read_bytes(path)
 
-    def owner(self, epoch: int, **options: Any) -> Segments:
-        return Segments(self, self.folder, epoch=epoch, **options)
+    def owner(self, epoch: int, **options: Any) -> Copies:
+        return Copies(self, self.folder, epoch=epoch, **options)
 
     def names(self) -> list[str]:
         return sorted(stat.path.removeprefix(self.folder) for stat in self.walk(self.folder))
 
 
-def send(segments: Segments) -> None:
-    taken = segments.take()
+def send(copies: Copies) -> None:
+    taken = copies.take()
     assert taken is not None
-    segments.send(*taken)
+    copies.send(*taken)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -78,22 +78,22 @@ def test_what_this_machine_has_is_kept_if_it_is_more(tmp_path: Path) -> None:
     assert content(tmp_path) == {"more.000001.log": b"1234567", "less.000001.log": b"12345"}
 
 
-def test_segments_are_due_by_size_or_by_time() -> None:
+def test_copies_are_due_by_size_or_by_time() -> None:
     now = [0.0]
-    segments = Store().owner(1, clock=lambda: now[0])
-    assert not segments.is_due
-    segments.add("a", b"x")
-    now[0] = SEGMENT_SECONDS - 0.1
-    assert not segments.is_due
-    now[0] = SEGMENT_SECONDS
-    assert segments.is_due
-    assert segments.take() is not None
-    assert (segments.is_due, segments.take()) == (False, None)
-    segments.add("a", bytes(SEGMENT_BYTES))
-    assert segments.is_due
+    copies = Store().owner(1, clock=lambda: now[0])
+    assert not copies.is_due
+    copies.add("a", b"x")
+    now[0] = COPY_SECONDS - 0.1
+    assert not copies.is_due
+    now[0] = COPY_SECONDS
+    assert copies.is_due
+    assert copies.take() is not None
+    assert (copies.is_due, copies.take()) == (False, None)
+    copies.add("a", bytes(COPY_BYTES))
+    assert copies.is_due
 
 
-def test_segments_of_published_files_are_removed_and_not_read_again(tmp_path: Path) -> None:
+def test_copies_of_published_files_are_removed_and_not_read_again(tmp_path: Path) -> None:
     store = Store()
     writer = store.owner(1)
     for names in ("a", "ab", "b", "a", "c"):
@@ -101,13 +101,13 @@ def test_segments_of_published_files_are_removed_and_not_read_again(tmp_path: Pa
             writer.add(name, name.encode())
         send(writer)
     writer.retire({"a"})
-    assert store.names()[0] == "/000001/00000002.seg"
+    assert store.names()[0] == "/000001/00000002.copy"
     writer.retire({"b"})
-    assert store.names() == ["/000001/00000005.seg", "/000001/base.json"]
+    assert store.names() == ["/000001/00000005.copy", "/000001/base.json"]
     heir = store.owner(2)
     heir.restore(str(tmp_path))
     assert content(tmp_path) == {"c": b"c"}
-    assert "/000001/00000001.seg" not in store.reads
+    assert "/000001/00000001.copy" not in store.reads
     heir.retire({"c"})
     assert store.names() == ["/000001/base.json"]
     again = store.owner(3)
@@ -130,7 +130,7 @@ def test_a_damaged_segment_is_refused_and_nothing_half_is_left(tmp_path: Path, c
     writer = store.owner(1)
     writer.add("a", b"a" * 20)
     send(writer)
-    path = f"{store.folder}/000001/00000001.seg"
+    path = f"{store.folder}/000001/00000001.copy"
     store.replace(path, store.read_bytes(path)[:-cut])
     with pytest.raises(FatalError, match="damaged"):
         store.owner(2).restore(str(tmp_path))

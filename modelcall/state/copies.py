@@ -1,7 +1,7 @@
-"""Segments: copies of the journal in a store, for the day its machine is lost.
+"""Copies of the journal in a store, for the day its machine is lost.
 
 Beside the local journal, which is written first, what is recorded goes up in numbered objects that are never changed,
-each created by put-if-absent: ``<folder>/<epoch>/<number>.seg``. A segment holds pieces of journal files, each behind a
+each created by put-if-absent: ``<folder>/<epoch>/<number>.copy``. A copy holds pieces of journal files, each behind a
 line that names the file and the piece's length. Nothing is ever listed: numbers have no gaps, so a reader ends at the
 first that is not there; ``base.json`` names the first that still matters, those before it have been removed.
 """
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
     from modelcall.fs.base import FileSystem
 
-SEGMENT_SECONDS: Final = 8.0
+COPY_SECONDS: Final = 8.0
 """Between a record and its copy, at most; a call of the store may add to it."""
-SEGMENT_BYTES: Final = 4 << 20
+COPY_BYTES: Final = 4 << 20
 _AT_ONCE: Final = 16
-"""Segments fetched at a time."""
+"""Copies fetched at a time."""
 
 
-class Segments:
-    """The segments of one owner of a shard, and those of the owners before it.
+class Copies:
+    """The copies of one owner of a shard, and those of the owners before it.
 
     Args:
         fs: The store; it must be able to put if absent.
@@ -56,7 +56,7 @@ class Segments:
         self._since = 0.0
         self._names: set[str] = set()
         self._holds: dict[tuple[int, int], set[str]] = {}
-        """What is still of use in each segment, by epoch and number: names of journal files."""
+        """What is still of use in each copy, by epoch and number: names of journal files."""
 
     def add(self, name: str, data: bytes) -> None:
         """Take over what was written to a journal file, to be sent."""
@@ -70,10 +70,10 @@ class Segments:
     def is_due(self) -> bool:
         """Whether there is enough to send, or it has waited long enough."""
         waited = self._clock() - self._since
-        return bool(self._pieces) and (self._bytes >= SEGMENT_BYTES or waited >= SEGMENT_SECONDS)
+        return bool(self._pieces) and (self._bytes >= COPY_BYTES or waited >= COPY_SECONDS)
 
     def take(self) -> tuple[bytes, set[str]] | None:
-        """Return the next segment and forget its pieces; None if there is nothing."""
+        """Return the next copy and forget its pieces; None if there is nothing."""
         if not self._pieces:
             return None
         data, names = b"".join(self._pieces), self._names
@@ -81,7 +81,7 @@ class Segments:
         return data, names
 
     def send(self, data: bytes, names: set[str]) -> None:
-        """Store a segment. Blocking; one at a time.
+        """Store a copy. Blocking; one at a time.
 
         Raises:
             FatalError: Another process stored one under our number.
@@ -96,7 +96,7 @@ class Segments:
         self._next += 1
 
     def retire(self, names: set[str]) -> None:
-        """Remove segments of which everything is published. Blocking."""
+        """Remove copies of which everything is published. Blocking."""
         for held in self._holds.values():
             held.difference_update(names)
         for epoch in {epoch for epoch, _ in self._holds}:
@@ -116,7 +116,7 @@ class Segments:
         """Bring what earlier owners stored into the local journal folder, where it is not there already. Blocking.
 
         Raises:
-            FatalError: A segment is damaged.
+            FatalError: A copy is damaged.
             OSError: The store, or the disk, refused.
         """
         for epoch in range(1, self._epoch):
@@ -130,7 +130,7 @@ class Segments:
     def _stored(self, epoch: int) -> Iterator[tuple[int, bytes]]:
         base = records.load(self._fs, self._base(epoch))
         numbers = count(base["first"] if base else 1)
-        with ThreadPoolExecutor(_AT_ONCE, "modelcall-segments") as pool:
+        with ThreadPoolExecutor(_AT_ONCE, "modelcall-copies") as pool:
             while True:
                 some = [next(numbers) for _ in range(_AT_ONCE)]
                 for number, data in zip(some, pool.map(lambda number: self._read(epoch, number), some), strict=True):
@@ -145,7 +145,7 @@ class Segments:
             return None
 
     def _path(self, epoch: int, number: int) -> str:
-        return f"{self._folder}/{epoch:06d}/{number:08d}.seg"
+        return f"{self._folder}/{epoch:06d}/{number:08d}.copy"
 
     def _base(self, epoch: int) -> str:
         return f"{self._folder}/{epoch:06d}/base.json"
