@@ -21,9 +21,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
-from modelcall.fs.spooled import SpooledSink, sampled_etag
+from modelcall.fs.spooled import SpooledSink, copy_into, sampled_etag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -140,7 +141,7 @@ class FileSystem(ABC):
         By default the bytes wait on the local disk and are copied at ``commit``: not atomic, readers may see a part,
         and of two writers the second may win.
         """
-        return SpooledSink(self, path, overwrite=overwrite)
+        return SpooledSink(partial(copy_into, self, path, overwrite=overwrite))
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Write a small file whole if the name is free; False if somebody was first. Its folder is made if need be.

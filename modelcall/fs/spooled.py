@@ -8,17 +8,18 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
-_IN_MEMORY_BYTES = 8 << 20
 _COPY_BYTES = 1 << 20
 
 
 class Store(Protocol):
-    """What spooling needs of a store."""
+    """What copying needs of a store."""
 
     def open(self, path: str, mode: str = "rb") -> BinaryIO:
         """Open for reading or writing."""
@@ -34,13 +35,15 @@ class Store(Protocol):
 
 
 class SpooledSink:
-    """Holds a file on the local disk and copies it to the store at ``commit``. Not atomic."""
+    """Holds a file on the local disk and delivers it to the store at ``commit``: no more atomic than ``deliver`` is.
 
-    def __init__(self, store: Store, path: str, *, overwrite: bool) -> None:
-        self._store = store
-        self._path = path
-        self._overwrite = overwrite
-        self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115  closed by abort
+    Args:
+        deliver: Brings a local file, by its path, to where it belongs. Raises ``FileExistsError`` where that is taken.
+    """
+
+    def __init__(self, deliver: Callable[[str], None]) -> None:
+        self._deliver = deliver
+        self._spool = tempfile.NamedTemporaryFile(prefix="modelcall-")  # noqa: SIM115  closed by abort
 
     def write(self, data: bytes | memoryview) -> int:
         """Add bytes."""
@@ -51,22 +54,13 @@ class SpooledSink:
         return self._spool.tell()
 
     def commit(self) -> None:
-        """Copy the file to its name; what a failed copy leaves there is removed.
+        """Deliver the file.
 
         Raises:
             FileExistsError: The name exists and ``overwrite`` was not asked for.
         """
-        if not self._overwrite and self._store.exists(self._path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._path)
-        self._store.makedirs(self._path.rpartition("/")[0] or "/")
-        self._spool.seek(0)
-        try:
-            with self._store.open(self._path, "wb") as target:
-                shutil.copyfileobj(self._spool, target, _COPY_BYTES)
-        except BaseException:
-            with suppress(OSError):
-                self._store.remove(self._path)
-            raise
+        self._spool.flush()
+        self._deliver(self._spool.name)
         self.abort()
 
     def abort(self) -> None:
@@ -78,6 +72,24 @@ class SpooledSink:
 
     def __exit__(self, *exc: object) -> None:
         self.abort()
+
+
+def copy_into(store: Store, path: str, spooled: str, *, overwrite: bool) -> None:
+    """Copy a local file into a store that can only open files; what a failed copy leaves there is removed.
+
+    Raises:
+        FileExistsError: The name exists and ``overwrite`` was not asked for.
+    """
+    if not overwrite and store.exists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+    store.makedirs(path.rpartition("/")[0] or "/")
+    try:
+        with Path(spooled).open("rb") as source, store.open(path, "wb") as target:
+            shutil.copyfileobj(source, target, _COPY_BYTES)
+    except BaseException:
+        with suppress(OSError):
+            store.remove(path)
+        raise
 
 
 def sampled_etag(stream: BinaryIO, *, blocks: int = 2, block_bytes: int = 64 << 10) -> tuple[int, str]:

@@ -4,10 +4,12 @@ import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
+from uuid import uuid4
 
 from modelcall.fs.base import FileSystem
 from modelcall.fs.contract import FileSystemContract
 from modelcall.fs.local import LocalFileSystem
+from modelcall.fs.remote import RemoteFileSystem
 
 
 class _FiveMethods(FileSystem):
@@ -69,6 +71,20 @@ class TestLocalFileSystem(FileSystemContract):
 class TestPrivateLocalFileSystem(TestLocalFileSystem):
     def make(self) -> tuple[FileSystem, str]:
         return LocalFileSystem(private=True), super().make()[1]
+
+
+class TestMemory(FileSystemContract):
+    def make(self) -> tuple[FileSystem, str]:
+        return RemoteFileSystem("memory"), f"memory://{uuid4().hex}/folder"
+
+
+class TestAnyUrlOnTheLocalDisk(FileSystemContract):
+    def make(self) -> tuple[FileSystem, str]:
+        self.folder = TemporaryDirectory()
+        return RemoteFileSystem("file"), f"file://{self.folder.name}"
+
+    def teardown_method(self) -> None:
+        self.folder.cleanup()
 
 
 def test_five_methods_promise_little() -> None:

@@ -6,8 +6,9 @@ from typing import BinaryIO
 
 import pytest
 
+from modelcall.fs.base import FileSystem
 from modelcall.fs.local import LocalFileSystem
-from modelcall.fs.spooled import SpooledSink, sampled_etag
+from modelcall.fs.spooled import sampled_etag
 
 
 class _FailsHalfway(LocalFileSystem):
@@ -22,8 +23,7 @@ class _FailsHalfway(LocalFileSystem):
 
 def test_a_failed_copy_leaves_no_part(tmp_path: Path) -> None:
     path = str(tmp_path / "a")
-    sink = SpooledSink(_FailsHalfway(), path, overwrite=False)
-    with sink:
+    with FileSystem.sink(_FailsHalfway(), path) as sink:
         sink.write(b"data")
         with pytest.raises(ValueError, match="closed"):
             sink.commit()
@@ -32,7 +32,7 @@ def test_a_failed_copy_leaves_no_part(tmp_path: Path) -> None:
 
 def test_large_files_wait_on_disk_and_arrive_whole(tmp_path: Path) -> None:
     data = bytes(range(256)) * (40 << 10)
-    with SpooledSink(LocalFileSystem(), str(tmp_path / "x" / "a"), overwrite=False) as sink:
+    with FileSystem.sink(LocalFileSystem(), str(tmp_path / "x" / "a")) as sink:
         sink.write(data)
         sink.commit()
     assert (tmp_path / "x" / "a").read_bytes() == data

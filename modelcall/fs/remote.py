@@ -1,0 +1,197 @@
+"""Any other URL, through fsspec: ``s3://``, ``gs://``, ``az://``, ``hf://``, ``memory://``. Ours is only how to commit.
+
+What a store can promise depends on its implementation; of those not in the table nothing is assumed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+
+import fsspec
+
+from modelcall.errors import ConfigError
+from modelcall.fs.base import Capabilities, FileStat, FileSystem
+from modelcall.fs.ranges import RangeReader
+from modelcall.fs.spooled import SpooledSink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_EXCLUSIVE: Final = Capabilities(atomic=True, put_if_absent=True)
+PROMISES: Final[Mapping[str, Capabilities]] = {
+    "s3": _EXCLUSIVE,
+    "s3a": _EXCLUSIVE,
+    "gs": _EXCLUSIVE,
+    "gcs": _EXCLUSIVE,
+    "az": _EXCLUSIVE,
+    "abfs": _EXCLUSIVE,
+}
+"""Stores that create a name only if it is free, by a condition of their own, and show files whole."""
+ETAGS: Final = (
+    *("ETag", "etag", "generation", "md5Hash", "content_md5", "blob_id", "checksum"),
+    *("mtime", "LastModified", "last_modified", "updated", "created"),
+)
+"""Where implementations tell that a file has changed; the first that is there counts."""
+THREADS: Final = 8
+
+
+class RemoteFileSystem(FileSystem):
+    """One fsspec implementation.
+
+    Raises:
+        ConfigError: There is none for this protocol, or its package is not installed.
+    """
+
+    def __init__(self, protocol: str, options: Mapping[str, Any] | None = None) -> None:
+        self._fs = _implementation(protocol, options or {})
+        self._protocol = protocol
+        self.capabilities = PROMISES.get(protocol, Capabilities())
+        self._pool = ThreadPoolExecutor(THREADS, "modelcall-remote")
+
+    def open(self, path: str, mode: str = "rb") -> BinaryIO:
+        """Open for reading in ranges (``rb``), or for writing (``wb``), which is not atomic: see :meth:`sink`."""
+        with _named(path):
+            if mode != "rb":
+                return cast("BinaryIO", self._fs.open(self._key(path), mode))
+            ranges = partial(self._range, path)
+            return cast("BinaryIO", RangeReader(ranges, size=self.stat(path).size, pool=self._pool))
+
+    def _range(self, path: str, begin: int, end: int) -> bytes:
+        with _named(path):
+            return bytes(self._fs.cat_file(self._key(path), start=begin, end=end))
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder has this name."""
+        with _named(path):
+            return bool(self._fs.exists(self._key(path)))
+
+    def listdir(self, path: str) -> list[str]:
+        """Names in a folder, sorted; folders end with a slash."""
+        with _named(path):
+            entries = self._fs.ls(self._key(path), detail=True)
+        return sorted(_name(entry) + ("/" if entry["type"] == "directory" else "") for entry in entries)
+
+    def makedirs(self, path: str) -> None:
+        """Make a folder where the store has such things."""
+        with _named(path):
+            self._fs.makedirs(self._key(path), exist_ok=True)
+
+    def remove(self, path: str) -> None:
+        """Remove a file."""
+        self.stat(path)
+        with _named(path):
+            self._fs.rm_file(self._key(path))
+
+    def stat(self, path: str) -> FileStat:
+        """Size, and an etag of what the store says of the file's version."""
+        with _named(path):
+            info = self._fs.info(self._key(path))
+        if info["type"] != "file":
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        return FileStat(path, int(info["size"]), _etag(info))
+
+    def walk(self, folder: str) -> Iterator[FileStat]:
+        """All files below a folder, by name."""
+        key = self._key(folder)
+        with _named(folder):
+            found = self._fs.find(key, detail=True)
+        for name, info in sorted(found.items()):
+            below = name.removeprefix(key.rstrip("/")).lstrip("/")
+            if below and not any(part.startswith((".", "_")) for part in below.split("/")):
+                yield FileStat(f"{folder.rstrip('/')}/{below}", int(info["size"]), _etag(info))
+
+    def sink(self, path: str, *, overwrite: bool = False) -> SpooledSink:
+        """Begin a file: it waits on the local disk and is sent at ``commit``."""
+        return SpooledSink(partial(self._send, path, overwrite=overwrite))
+
+    def _send(self, path: str, spooled: str, *, overwrite: bool) -> None:
+        if not overwrite and self.exists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        self._make_parent(path)
+        with _named(path):
+            exclusive = not overwrite and self.capabilities.put_if_absent
+            self._fs.put_file(spooled, self._key(path), mode="create" if exclusive else "overwrite")
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        """Write a small file if the name is free."""
+        self._make_parent(path)
+        with _named(path):
+            try:
+                self._fs.pipe_file(self._key(path), data, mode="create")
+            except FileExistsError:
+                # The store's client may have tried again after an answer was lost: then our own stands there.
+                return bool(self._fs.cat_file(self._key(path)) == data)
+        return True
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Write a small file in place of what is there."""
+        self._make_parent(path)
+        with _named(path):
+            self._fs.pipe_file(self._key(path), data)
+
+    def _key(self, path: str) -> str:
+        return str(self._fs._strip_protocol(path))  # noqa: SLF001  fsspec has no public name for it
+
+    def _make_parent(self, path: str) -> None:
+        """Make the folder of a file; stores that know buckets alone would make a bucket of the first name."""
+        parent = self._key(path).rpartition("/")[0]
+        if "/" in parent.strip("/"):
+            with _named(path):
+                self._fs.makedirs(parent, exist_ok=True)
+
+
+def _implementation(protocol: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401  fsspec has no types
+    try:
+        return fsspec.filesystem(protocol, use_listings_cache=False, skip_instance_cache=True, **options)
+    except ImportError as error:
+        raise ConfigError(
+            f"{protocol}:// needs a package that is not installed: {error}", hint=_install(error)
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"there is no storage for {protocol}://: {error}") from error
+
+
+def _install(error: ImportError) -> str:
+    """Return what to do; the messages read ``Install s3fs to access S3``."""
+    words = str(error).split()
+    package = words[words.index("Install") + 1] if "Install" in words[:-1] else None
+    return f"`pip install {package}`, or `uv pip install {package}`." if package else "Install it, then start again."
+
+
+def _etag(info: Mapping[str, Any]) -> str:
+    told = next((info[name] for name in ETAGS if info.get(name) is not None), info.get("size"))
+    # Of one implementation, a listing may write the time that another call returns as such.
+    return str(told.timestamp() if isinstance(told, datetime) else told).strip('"')
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    return str(entry["name"]).rstrip("/").rpartition("/")[2]
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Errors of any implementation leave as ``OSError`` with the path."""
+    try:
+        yield
+    except OSError as error:
+        code = error.errno or _CODES.get(type(error), errno.EIO)
+        raise OSError(code, error.strerror or str(error), path) from error
+    except Exception as error:
+        raise OSError(errno.EIO, f"{type(error).__name__}: {error}", path) from error
+
+
+_CODES: Final = {
+    FileNotFoundError: errno.ENOENT,
+    FileExistsError: errno.EEXIST,
+    PermissionError: errno.EACCES,
+    IsADirectoryError: errno.EISDIR,
+    NotADirectoryError: errno.ENOTDIR,
+    TimeoutError: errno.ETIMEDOUT,
+}
+"""Implementations raise these without a number; ``OSError`` with the number is of the same class again."""

@@ -1,0 +1,105 @@
+"""The SDK's client as we use it: fixed settings, and retries of our own.
+
+The SDK's retries are off: they miss what breaks while a body is read, and would multiply ours. Two of its settings are
+dangerous and fixed here. ``high_latency_log_threshold`` at 0 makes failed uploads look like successes, and above a
+trifle prints to stdout; ``dns_cache_time`` above 0 changes how the whole process resolves names.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import tos
+from crcmod.crcmod import _usingExtension as crc_is_fast
+from tenacity import Retrying, retry_if_exception, stop_after_delay
+
+from modelcall.errors import ConfigError
+from modelcall.fs.tos.failures import FAILURES, is_passing, os_error, wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelcall.fs.tos.places import Place
+    from modelcall.types import Secret
+
+T = TypeVar("T")
+
+BUDGET_SECONDS: Final = 120.0
+"""How long one operation is tried again."""
+_CONNECTIONS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TosSettings:
+    """Where TOS is, and who asks."""
+
+    endpoint: str
+    """``https://tos-cn-beijing.ivolces.com``; of the TOS protocol, not of its imitation of S3."""
+    region: str
+    access_key: Secret
+    secret_key: Secret
+    security_token: Secret | None = None
+    budget: float = BUDGET_SECONDS
+    """Seconds an operation is tried again."""
+
+
+class TosCalls:
+    """Calls to TOS. Threads may share it; the event loop must not call it."""
+
+    def __init__(self, settings: TosSettings) -> None:
+        self._budget = settings.budget
+        self._who = f"endpoint {settings.endpoint}, region {settings.region}"
+        self.sdk = _client(settings, check=crc_is_fast)
+        self.reading = _client(settings, check=False)
+        """For ranges, of which TOS has no checksum: the SDK would compute one in vain."""
+
+    def do(self, call: Callable[..., T], at: Place, /, *arguments: object, **options: object) -> T:
+        """Call an SDK method with bucket and key until it succeeds.
+
+        Raises:
+            OSError: ``FileNotFoundError``, ``PermissionError``, ``FileExistsError`` (a condition that failed, 409 or
+                412), ``TimeoutError`` (TOS did not answer in all the time), or another.
+        """
+        key = (at.key,) if at.key else ()
+        return self.again(lambda: call(at.bucket, *key, *arguments, **options), at)
+
+    def again(self, work: Callable[[], T], at: Place) -> T:
+        """Do work until it succeeds; errors as of :meth:`do`."""
+        rules = Retrying(
+            stop=stop_after_delay(self._budget), wait=wait, retry=retry_if_exception(is_passing), reraise=True
+        )
+        try:
+            return rules(work)
+        except FAILURES as error:
+            raise os_error(error, at, who=self._who) from error
+
+
+def checksum(data: bytes | bytearray) -> str | None:
+    """Return Content-MD5 where the SDK's own check would be slow: without crcmod's C part it does 7 MB a second."""
+    if crc_is_fast:
+        return None
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+
+
+def _client(settings: TosSettings, *, check: bool) -> Any:  # noqa: ANN401  the SDK has no types
+    endpoint = settings.endpoint.rstrip("/")
+    if "tos-s3-" in endpoint:
+        hint = "Take the endpoint of TOS itself: the same name without s3-."
+        raise ConfigError(f"TOS_ENDPOINT {endpoint} speaks S3, which is another protocol", hint=hint)
+    return tos.TosClientV2(
+        settings.access_key.reveal(),
+        settings.secret_key.reveal(),
+        endpoint,
+        settings.region,
+        security_token=settings.security_token.reveal() if settings.security_token else None,
+        max_retry_count=0,
+        max_connections=_CONNECTIONS,
+        enable_crc=check,
+        dns_cache_time=0,
+        high_latency_log_threshold=1e-9,
+        connection_time=10,
+        socket_timeout=30,
+    )

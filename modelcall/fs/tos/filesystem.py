@@ -1,0 +1,126 @@
+"""The store: :class:`~modelcall.fs.base.FileSystem` over TOS."""
+
+from __future__ import annotations
+
+import errno
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from modelcall.fs.base import Capabilities, FileStat, FileSystem
+from modelcall.fs.ranges import RangeReader
+from modelcall.fs.tos.client import TosCalls
+from modelcall.fs.tos.places import Place, place
+from modelcall.fs.tos.reading import fetch
+from modelcall.fs.tos.writing import TosSink, put
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from modelcall.fs.tos.client import TosSettings
+
+THREADS: Final = 16
+"""Requests of parts and ranges at a time, of all open objects together."""
+
+
+class TosFileSystem(FileSystem):
+    """Objects in TOS under ``tos://bucket/key``. Folders are what keys have before a slash."""
+
+    capabilities = Capabilities(atomic=True, put_if_absent=True)
+
+    def __init__(self, settings: TosSettings) -> None:
+        self._calls = TosCalls(settings)
+        self._pool = ThreadPoolExecutor(THREADS, "modelcall-tos")
+
+    def open(self, path: str, mode: str = "rb") -> BinaryIO:
+        """Open for reading, pinned to the object as it is now. Writing is what :meth:`sink` is for."""
+        if mode != "rb":
+            raise ValueError(f"mode {mode!r}: objects are written by a sink")
+        at, head = place(path), self._head(path)
+        ranges = partial(fetch, self._calls, at, etag=_bare(head.etag))
+        return cast("BinaryIO", RangeReader(ranges, size=head.content_length, pool=self._pool))
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such an object, or one below it."""
+        at = place(path)
+        if not at.key:
+            return True
+        try:
+            self._head(path)
+        except FileNotFoundError:
+            return any(self._page(at, prefix=at.prefix, max_keys=1).contents)
+        return True
+
+    def listdir(self, path: str) -> list[str]:
+        """Names in a folder, sorted; folders end with a slash."""
+        at = place(path)
+        names: set[str] = set()
+        for page in self._pages(at, delimiter="/"):
+            names.update(entry.key.removeprefix(at.prefix) for entry in page.contents)
+            names.update(entry.prefix.removeprefix(at.prefix) for entry in page.common_prefixes)
+        return sorted(names - {""})
+
+    def makedirs(self, path: str) -> None:
+        """Folders need not be made."""
+        place(path)
+
+    def remove(self, path: str) -> None:
+        """Remove an object."""
+        self._head(path)
+        self._calls.do(self._calls.sdk.delete_object, place(path))
+
+    def stat(self, path: str) -> FileStat:
+        """Size and etag, as TOS tells them."""
+        head = self._head(path)
+        return FileStat(path, head.content_length, _bare(head.etag))
+
+    def walk(self, folder: str) -> Iterator[FileStat]:
+        """All objects below a folder, by key. Markers of folders are left out."""
+        at = place(folder)
+        for page in self._pages(at):
+            for entry in page.contents:
+                names = entry.key.removeprefix(at.prefix).split("/")
+                if names[-1] and not any(name.startswith((".", "_")) for name in names):
+                    yield FileStat(at.url(entry.key), entry.size, _bare(entry.etag))
+
+    def sink(self, path: str, *, overwrite: bool = False) -> TosSink:
+        """Begin an object that appears at ``commit``."""
+        return TosSink(self._calls, place(path), overwrite=overwrite, pool=self._pool)
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        """Write a small object if the name is free; of any number of writers exactly one succeeds."""
+        try:
+            put(self._calls, place(path), data, overwrite=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Write a small object in place of what is there."""
+        put(self._calls, place(path), data, overwrite=True)
+
+    def _head(self, path: str) -> Any:  # noqa: ANN401  the SDK's own
+        at = place(path)
+        if not at.key or path.endswith("/"):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        return self._calls.do(self._calls.sdk.head_object, at)
+
+    def _pages(self, at: Place, *, delimiter: str | None = None) -> Iterator[Any]:
+        token: str | None = None
+        while True:
+            page = self._page(at, prefix=at.prefix, delimiter=delimiter, continuation_token=token)
+            yield page
+            if not page.is_truncated:
+                return
+            token = page.next_continuation_token
+
+    def _page(self, at: Place, *, prefix: str, **options: Any) -> Any:  # noqa: ANN401  the SDK's own
+        """Return one page of a listing: the SDK's own paging ends after a thousand entries, without a word."""
+        bucket = Place(at.bucket, "")
+        return self._calls.do(self._calls.sdk.list_objects_type2, bucket, prefix=prefix, list_only_once=True, **options)
+
+
+def _bare(etag: str) -> str:
+    return etag.strip('"')
