@@ -56,6 +56,11 @@ class TosCalls:
         self.reading = _client(settings, check=False)
         """For ranges, of which TOS has no checksum: the SDK would compute one in vain."""
 
+    def close(self) -> None:
+        """Close all connections."""
+        self.sdk.close()
+        self.reading.close()
+
     def do(self, call: Callable[..., T], at: Place, /, *arguments: object, **options: object) -> T:
         """Call an SDK method with bucket and key until it succeeds.
 

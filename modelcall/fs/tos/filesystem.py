@@ -101,6 +101,11 @@ class TosFileSystem(FileSystem):
         """Write a small object in place of what is there."""
         put(self._calls, place(path), data, overwrite=True)
 
+    def close(self) -> None:
+        """Close connections and threads."""
+        self._pool.shutdown(cancel_futures=True)
+        self._calls.close()
+
     def _head(self, path: str) -> Any:  # noqa: ANN401  the SDK's own
         at = place(path)
         if not at.key or path.endswith("/"):

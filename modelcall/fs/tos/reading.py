@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from modelcall.fs.tos.client import TosCalls
     from modelcall.fs.tos.places import Place
 
-CHUNK_BYTES: Final = 1 << 20
-"""Read from a connection at a time."""
+CHUNK_BYTES: Final = 256 << 10
+"""Read from a connection at a time; of a chunk that breaks off nothing is kept."""
 
 
 def fetch(calls: TosCalls, at: Place, start: int, end: int, *, etag: str) -> bytes:
