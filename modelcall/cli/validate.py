@@ -15,7 +15,6 @@ from modelcall.cli.output import message, result, result_json, shown, table
 from modelcall.config.loading import load_task
 from modelcall.errors import ConfigError
 from modelcall.observe import Observers
-from modelcall.registry import load
 from modelcall.task_manager.summary import Invocation, Stop
 from modelcall.task_manager.task_run import TaskRun
 
@@ -74,8 +73,6 @@ def _plan(loaded: LoadedTask) -> None:
     Raises:
         ConfigError: It cannot be built.
     """
-    if loaded.endpoint is not None and loaded.endpoint.is_embedded and loaded.model is not None:
-        load("servers", "embedded").target(loaded.model.embedded)
     if loaded.scorer != "llm" or loaded.endpoint is not None:
         now: Any = None  # a run that is never started
         TaskRun(loaded, Invocation(job_index=0), listener=Observers(()), stop=Stop(), now=now)

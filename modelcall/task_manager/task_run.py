@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from modelcall.config.loading import LoadedTask
     from modelcall.fs.base import FileSystem
+    from modelcall.mock.process import EmbeddedServer
     from modelcall.pipeline.preflight import Seen
     from modelcall.scorers.planning import ScorerPlan
     from modelcall.state.listing import ListedFile
@@ -78,6 +79,7 @@ class TaskRun:
         self._places = Places(loaded, self._fs)
         self._listing: Listing | None = None
         self._seen: Seen | None = None
+        self._server = _embedded_server(loaded)
         self._served: tuple[str, ...] = ()
 
     async def run(self) -> Summary:
@@ -218,12 +220,8 @@ class TaskRun:
 
     def _serve(self, servers: ExitStack) -> tuple[str, ...]:
         """Start the embedded server if the task asks for it, once for all passes; return its URL."""
-        endpoint, model = self._loaded.endpoint, self._loaded.model
-        if endpoint is None or model is None or not endpoint.is_embedded:
-            return ()
-        if not self._served:
-            server = servers.enter_context(load("servers", "embedded").target(model.embedded))
-            self._served = (server.base_url,)
+        if self._server is not None and not self._served:
+            self._served = (servers.enter_context(self._server).base_url,)
         return self._served
 
 
@@ -231,3 +229,11 @@ def _plan_scorer(loaded: LoadedTask, listener: RunListener) -> ScorerPlan:
     name = loaded.scorer if loaded.scorer in BUILT_IN["scorer plans"] else "custom"
     plan: ScorerPlan = load("scorer plans", name).target(loaded, listener.client_event)
     return plan
+
+
+def _embedded_server(loaded: LoadedTask) -> EmbeddedServer | None:
+    """Return the server that the task asks for, not started: what it cannot be is refused before there is a run."""
+    if loaded.endpoint is None or loaded.model is None or not loaded.endpoint.is_embedded:
+        return None
+    server: EmbeddedServer = load("servers", "embedded").target(loaded.model.embedded)
+    return server

@@ -213,3 +213,19 @@ def test_a_hang_up_that_was_ignored_at_the_start_stays_ignored(shell: Shell, slo
         out, _ = child.communicate(timeout=30)
     assert child.returncode == 0
     assert json.loads(out)["rows"]["scored"] == 30
+
+
+def test_a_fault_that_the_embedded_server_does_not_know_is_refused_before_there_is_a_run(shell: Shell) -> None:
+    shell.rows("in/a.jsonl", 3)
+    shell.task("http://127.0.0.1:9/v1")
+    path = shell.folder / "task.yaml"
+    task = yaml.safe_load(path.read_text())
+    path.write_text(
+        yaml.safe_dump({**task, "model": {"provider": "embedded", "embedded": {"faults": {"fractoin": 0.1}}}})
+    )
+    refused = shell("run-task", "task.yaml")
+    assert refused.code == 2
+    assert 'unknown fault "fractoin"' in refused.err
+    assert not (shell.folder / "out").exists()
+    corrected = shell("run-task", "task.yaml", "--json", "--set", "model.embedded.faults={score_fraction: 0}")
+    assert (corrected.code, corrected.json["how"]) == (0, "new")
