@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -9,7 +10,7 @@ import orjson
 from modelcall.errors import ConfigError, Mistake
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from modelcall.llm.exchange import Message
     from modelcall.llm.settings import ClientSettings
@@ -74,7 +75,10 @@ def _open_object(body: Mapping[str, Any]) -> bytes:
 
 
 def _mistakes(params: Mapping[str, Any]) -> list[Mistake]:
-    said = {**params, **(params.get("extra_body") or {})}
+    extra = params.get("extra_body") or {}
+    if not isinstance(extra, Mapping):
+        return [Mistake("a block of keys is meant", path="completions_params.extra_body")]
+    said = {**params, **extra}
     found = []
     if "messages" in said:
         found.append(Mistake("messages come from the prompt file", path="completions_params.messages"))

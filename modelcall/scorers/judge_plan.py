@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from modelcall.errors import ConfigError
+from modelcall.llm.payload import Payload
 from modelcall.llm.settings import Adaptive, ClientSettings, Retries
 from modelcall.scorers.llm import JudgeSpec, build
 from modelcall.scorers.planning import ScorerPlan
@@ -22,7 +23,8 @@ def plan(loaded: LoadedTask, hook: EventHook) -> ScorerPlan:
     """Plan the judge of a task.
 
     Raises:
-        ConfigError: The task says nothing of a model or a prompt, or its schema is not valid.
+        ConfigError: The task says nothing of a model or a prompt, its schema is not valid, or the parameters of its
+            model ask for what a judge cannot use.
     """
     if loaded.model is None or loaded.prompt is None or loaded.endpoint is None:
         raise ConfigError("the judge needs a model and a prompt", hint="Write model: and prompt: into the task file.")
@@ -36,6 +38,7 @@ def plan(loaded: LoadedTask, hook: EventHook) -> ScorerPlan:
         placeholder=loaded.format_key,
         keep_raw=loaded.task.options.keep_raw,
     )
+    Payload(spec.client)  # refuses parameters; else the client would, when a run has begun that only knows these
 
     def make(columns: frozenset[str], base_urls: tuple[str, ...], *, retry: bool = False) -> RowScorer:
         client = replace(spec.client, base_urls=base_urls or spec.client.base_urls)

@@ -229,3 +229,20 @@ def test_a_fault_that_the_embedded_server_does_not_know_is_refused_before_there_
     assert not (shell.folder / "out").exists()
     corrected = shell("run-task", "task.yaml", "--json", "--set", "model.embedded.faults={score_fraction: 0}")
     assert (corrected.code, corrected.json["how"]) == (0, "new")
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ("n=3", "n: a row takes one answer"),
+        ("extra_body.stream=true", "answers are read whole"),
+        ("extra_body=5", "block"),
+    ],
+)
+def test_parameters_that_cannot_be_used_are_refused_before_there_is_a_run(shell: Shell, params: str, told: str) -> None:
+    shell.rows("in/a.jsonl", 3)
+    shell.task("http://127.0.0.1:9/v1")
+    refused = shell("run-task", "task.yaml", "--set", f"model.completions_params.{params}")
+    assert (refused.code, told in refused.err) == (2, True)
+    assert not (shell.folder / "out").exists()
+    assert shell("validate", "task.yaml", "--set", f"model.completions_params.{params}").code == 2
