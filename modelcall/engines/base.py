@@ -6,18 +6,18 @@ how many processes or machines it runs, and which job goes to which.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-Work: TypeAlias = Callable[[AsyncIterator[Job]], AsyncIterator[Result]]
-"""Takes jobs as it becomes ready for them, yields their results as they end, in any order."""
+Work: TypeAlias = Callable[[AsyncIterator[Job]], AsyncGenerator[Result, None]]
+"""Takes jobs as it becomes ready for them, yields their results as they end, in any order. Closed, it has ended."""
 
 
 class Engine(Protocol):
     """Runs all jobs and yields all results."""
 
-    def run(self, work: Work[Job, Result], jobs: Sequence[Job]) -> AsyncIterator[Result]:
-        """Run every job once. An exception of ``work`` ends the run and is raised here."""
+    def run(self, work: Work[Job, Result], jobs: Sequence[Job]) -> AsyncGenerator[Result, None]:
+        """Run every job once. An exception of ``work`` ends the run and is raised here; closing ends ``work``."""

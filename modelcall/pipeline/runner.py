@@ -22,7 +22,7 @@ from modelcall.pipeline.window import Window
 from modelcall.types import FileCounts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 
     from modelcall.pipeline.input import InputFiles
     from modelcall.pipeline.job import FileJob
@@ -93,7 +93,7 @@ class Runner:
             stop_at_failure=settings.stop_at_failure,
         )
 
-    async def run(self, jobs: AsyncIterator[FileJob]) -> AsyncIterator[FileResult]:
+    async def run(self, jobs: AsyncIterator[FileJob]) -> AsyncGenerator[FileResult, None]:
         """Yield the result of each file as it ends. After :meth:`stop` unfinished files have none.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ from modelcall.state.shard import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.job import FileResult
@@ -237,16 +237,20 @@ class ShardRun:
         assert self._ownership is not None, "the shard is not owned"  # noqa: S101  a mistake of the caller
         return self._ownership
 
-    async def work(self, results: AsyncIterator[FileResult]) -> None:
-        """Take in the results of the jobs."""
-        async for result in results:
-            self.tally.unfinished -= 1
-            if result.counts is not None:
-                self.tally.add(result.counts.total, result.failures or {}, result.dropped)
-            else:
-                self.tally.broken_files[result.job.name] = result.failure or "unknown"
-                version = FileVersion(result.job.name, result.job.fingerprint, failed=True)
-                await asyncio.to_thread(self._store.note_version, self.record, version)
+    async def work(self, results: AsyncGenerator[FileResult, None]) -> None:
+        """Take in the results of the jobs. Whatever ends this, the jobs have ended, too: the lock may be given back."""
+        async with aclosing(results):
+            async for result in results:
+                await self._take(result)
+
+    async def _take(self, result: FileResult) -> None:
+        self.tally.unfinished -= 1
+        if result.counts is not None:
+            self.tally.add(result.counts.total, result.failures or {}, result.dropped)
+        else:
+            self.tally.broken_files[result.job.name] = result.failure or "unknown"
+            version = FileVersion(result.job.name, result.job.fingerprint, failed=True)
+            await asyncio.to_thread(self._store.note_version, self.record, version)
 
     def mark_done(self) -> None:
         """Note that the shard went through all its files, unless limits left something out. Blocking."""

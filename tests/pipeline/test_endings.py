@@ -13,6 +13,7 @@ from modelcall.errors import FatalError
 from modelcall.pipeline import owning
 from modelcall.pipeline.runner import RunnerSettings
 from modelcall.state.lock import Lock
+from modelcall.state.run import RunStore
 from modelcall.types import Outcome, Permit, RowRef
 from tests.pipeline.harness import Bench, FakeJudge, Seen
 
@@ -179,3 +180,32 @@ async def test_a_lock_that_cannot_be_given_back_spoils_no_finished_run(
     monkeypatch.setattr(Lock, "release", full)
     bench.jsonl("a.jsonl", TEXTS)
     assert (await bench.start(FakeJudge())).scored == len(TEXTS)
+
+
+async def test_a_disk_that_cannot_note_a_failed_file_ends_the_run_before_the_lock_is_given_back(
+    bench: Bench, complaints: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes over must find what was answered, and nobody still asking."""
+
+    async def last_row_never_ends(ref: RowRef, permit: Permit) -> None:
+        del permit
+        if ref.row_index == len(TEXTS) - 1:
+            await asyncio.get_running_loop().create_future()
+
+    def disk_full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    bench.jsonl("a.jsonl", TEXTS)
+    bench.parquet("b.parquet", TEXTS)
+    (bench.input / "b.parquet").write_bytes((bench.input / "b.parquet").read_bytes()[:-20])
+    first, second = FakeJudge(ceiling=3, act=last_row_never_ends), FakeJudge()
+    with monkeypatch.context() as broken:
+        broken.setattr(RunStore, "note_version", disk_full)
+        with pytest.raises(OSError, match="No space"):
+            await bench.start(first)
+    assert first.slots.in_use == 0
+    no_leftovers()
+    answered = set(bench.seen.rows)
+    await bench.start(second)
+    assert set(second.asked) & answered == set()
+    assert complaints == []
