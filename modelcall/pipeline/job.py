@@ -28,6 +28,9 @@ class FileJob:
     """An output of this run stands under the name and is replaced."""
     reopens: str | None = None
     """Checksum of that output, if it is whole: its outcomes are kept, but for those that a retry supersedes."""
+    as_recorded: bool = False
+    """A file stands under the name that may be this output, its writer having died before it said so: only what is
+    recorded gives the same bytes, so failed rows are not asked again before that is settled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,9 @@ class Runner:
             read = base.outcomes
             base = replace(base, outcomes=lambda: self._publisher.unless_cancelled(read()))
         content = self._inputs.content(job)
-        return self._journal.open(job.name, fingerprint=job.fingerprint, content=content, base=base)
+        return self._journal.open(
+            job.name, fingerprint=job.fingerprint, content=content, base=base, retry=not job.as_recorded
+        )
 
     async def _publish(self, file: OpenFile) -> FileResult:
         """Publish a complete file and retire its journal."""

@@ -188,6 +188,7 @@ class ShardRun:
                 row_limit=self._limits.rows,
                 republish=file.name in left.replaces,
                 reopens=left.replaces.get(file.name),
+                as_recorded=file.name in left.appeared,
             )
             for file in left.todo
         ]

@@ -89,10 +89,13 @@ class ShardJournal:
         self._earlier = earlier_segments(self.folder, before=self._epoch)
         self._inherited = [AppendFile(segment.path) for some in self._earlier.values() for segment in some]
 
-    def open(self, file: str, *, fingerprint: str, content: str = "", base: Base | None = None) -> FileJournal:
+    def open(
+        self, file: str, *, fingerprint: str, content: str = "", base: Base | None = None, retry: bool = True
+    ) -> FileJournal:
         """Return the journal of an input file, with what earlier owners recorded of this very content. Blocking.
 
-        With a ``base``, with what has been recorded since that was published, on top of it.
+        With a ``base``, with what has been recorded since that was published, on top of it. Unless ``retry``, failures
+        from before a retry count, too.
         """
         key = file_key(file)
         header = journal_header(file, fingerprint=fingerprint, content=content, run=self._identity)
@@ -108,7 +111,7 @@ class ShardJournal:
             earlier=since,
             content=content,
             leftovers=leftovers,
-            retry_since=self._retry_since,
+            retry_since=self._retry_since if retry else 0,
         )
         journal.load()
         with self._opening:

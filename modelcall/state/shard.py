@@ -120,6 +120,8 @@ class Progress:
     None, if it is partial."""
     again: int = 0
     """Failed rows of finished files that are asked again."""
+    appeared: frozenset[str] = frozenset()
+    """Names among ``todo`` of which an output stands without an entry: its writer may have died after the commit."""
 
 
 def progress(
@@ -139,6 +141,7 @@ def progress(
     """
     todo: list[ListedFile] = []
     replaces: dict[str, str | None] = {}
+    appeared: set[str] = set()
     again = 0
     for file in files:
         name = name_of(file)
@@ -147,6 +150,8 @@ def progress(
             todo.append(file)
             if to.manifest.was_announced(name, to.path(name)):
                 replaces[file.name] = None
+            elif to.fs.exists(to.path(name)):
+                appeared.add(file.name)
             continue
         retried = entry.may_succeed if entry.epoch < retry_since and row_limit in {None, entry.row_limit} else 0
         if _covers(entry, row_limit) and not retried:
@@ -155,7 +160,7 @@ def progress(
             todo.append(file)
             replaces[file.name] = entry.sha256 if entry.whole else None
             again += retried
-    return Progress(tuple(todo), replaces, again)
+    return Progress(tuple(todo), replaces, again, frozenset(appeared))
 
 
 def _covers(entry: Entry, row_limit: int | None) -> bool:

@@ -1,6 +1,7 @@
 """Failed rows asked again: what is asked, what comes out, what is told, and what a death in between leaves."""
 
 import asyncio
+import errno
 import json
 import threading
 from collections.abc import Callable
@@ -10,8 +11,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from modelcall.errors import FatalError
 from modelcall.pipeline.shard_run import Limits
-from modelcall.state.manifest import Entry
+from modelcall.state.manifest import Entry, Manifest
 from modelcall.types import ErrorType, Outcome, Permit, RowRef, Usage
 from tests.pipeline.harness import Bench, FakeJudge
 
@@ -283,3 +285,24 @@ async def test_verify_finds_nothing_wrong_while_outputs_are_replaced(bench: Benc
     over.set()
     assert await looking == []
     assert bench.verify().failed == 12  # of each file the bad row, and the one that was refused to the end
+
+
+async def test_an_output_whose_writer_died_before_its_entry_is_taken_as_it_is_before_rows_are_asked_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "died")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Manifest, "put", dies)
+        with pytest.raises(FatalError, match="died"):
+            await bench.start(FakeJudge(act=refuse(*REFUSED)))
+    second, third = FakeJudge(), FakeJudge()
+    settled = await bench.start(second, retry=True)
+    assert (second.asked.total(), settled.broken_files) == (0, {})
+    assert settled.failed == len(REFUSED) + 1
+    retried = await bench.start(third, retry=True)
+    assert set(third.asked) == {("a.jsonl", row) for row in REFUSED}
+    assert (retried.again, retried.failed) == (len(REFUSED), 1)
+    assert bench.verify().problems == []
+    assert bench.leftovers() == []
