@@ -8,6 +8,7 @@ from itertools import chain
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Literal
 
+from modelcall.errors import FatalError, FileFailure
 from modelcall.pipeline.reading_back import read_back
 from modelcall.state.file_journal import folded
 from modelcall.state.segments import earlier_segments, file_key, marked, since_published
@@ -68,6 +69,16 @@ def _segments(journals: str, file: ListedFile) -> list[Segment]:
 
 
 def _rows(to: OutputFolder, entry: Entry | None, segments: list[Segment]) -> Iterator[tuple[int, Outcome]]:
-    """Journals know more than an output, but for those that are left over from before it."""
+    """Journals know more than an output, but for those that are left over from before it.
+
+    Raises:
+        FatalError: The output is not what was published any more.
+    """
     since = since_published(segments, entry.sha256) if entry and entry.whole else segments
-    return read_back(to, entry) if entry and not since else folded(since, gettempdir())
+    if not entry or since:
+        yield from folded(since, gettempdir())
+        return
+    try:
+        yield from read_back(to, entry)
+    except FileFailure as failure:  # nothing goes on without it here
+        raise FatalError(failure.message, hint=failure.hint) from failure

@@ -119,3 +119,16 @@ def test_a_distribution_counts_few_values_and_bounds_many() -> None:
         "score": "mean 0.99; 0: 34, 1: 33, 2: 33",
         "share": "mean 7.07, from 0 to 14.1429",
     }
+
+
+def test_an_output_that_somebody_edited_is_named_with_the_way_out(shell: Shell, server: EmbeddedServer) -> None:
+    shell.rows("in/a.jsonl", 3)
+    shell.task(server.base_url)
+    assert shell("run-task", "task.yaml").code == 0
+    output = shell.folder / "out/a.jsonl"
+    output.write_text("".join(output.read_text().splitlines(keepends=True)[1:]))
+    for how in ((), ("--json",), ("--failed",)):
+        told = shell("results", "task.yaml", *how)
+        assert told.code == 4
+        assert f"stopped: {output}: it, or the list of its failed rows, is not what was published" in told.err
+        assert told.last == "next: Restore what the run wrote, or start over with --fresh."
