@@ -55,7 +55,11 @@ class Window:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if not task.cancelled():
+            error = task.exception()
+        else:  # without an outcome its file would never be complete
+            error = None if task.cancelling() else RuntimeError("a row was cancelled that nobody had cancelled")
+        if error is not None:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:

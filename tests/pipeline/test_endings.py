@@ -209,3 +209,24 @@ async def test_a_disk_that_cannot_note_a_failed_file_ends_the_run_before_the_loc
     await bench.start(second)
     assert set(second.asked) & answered == set()
     assert complaints == []
+
+
+async def test_a_row_that_cancels_itself_ends_the_run_instead_of_leaving_its_file_open_for_ever(
+    bench: Bench, complaints: list[dict[str, Any]]
+) -> None:
+    def cancels_itself(ref: RowRef, permit: Permit) -> None:
+        del permit
+        if ref.row_index == 7:
+            raise asyncio.CancelledError
+
+    bench.jsonl("a.jsonl", TEXTS)
+    first, second = FakeJudge(ceiling=3, act=cancels_itself), FakeJudge()
+    async with asyncio.timeout(20):
+        with pytest.raises(RuntimeError, match="a row was cancelled"):
+            await bench.start(first)
+    answered = set(bench.seen.rows)
+    await bench.start(second)
+    assert set(second.asked) == {("a.jsonl", row) for row in range(len(TEXTS))} - answered
+    assert first.slots.in_use == 0
+    no_leftovers()
+    assert complaints == []
