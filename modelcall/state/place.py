@@ -21,6 +21,13 @@ def journal_folder(work: str) -> str:
     return f"{work}/journal"
 
 
+def recorded_at(store: RunStore, record: RunRecord, shard: ShardKey, *, stat_folder: str) -> str:
+    """Return the work folder of what a shard recorded: below the stat folder set now, else where it was. Blocking."""
+    here = work_folder(stat_folder, record, shard)
+    before = store.stat_folder(record, shard)
+    return here if before is None or Path(here).is_dir() else work_folder(before, record, shard)
+
+
 def refuse_elsewhere(store: RunStore, record: RunRecord, shard: ShardKey, *, stat_folder: str) -> None:
     """Refuse a start that would not see what an earlier one recorded, and would ask it again. Blocking.
 

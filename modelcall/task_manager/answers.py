@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from modelcall.errors import ConfigError
 from modelcall.pipeline.answers import file_answers
 from modelcall.registry import load
-from modelcall.state.place import journal_folder, work_folder
+from modelcall.state.place import journal_folder, recorded_at
 from modelcall.state.shard import shard_files
 from modelcall.task_manager.places import Places, parts
 
@@ -52,6 +52,6 @@ def _files(places: Places, chain: list[RunRecord], mine: dict[str, int]) -> Iter
     for run_index in range(1, chain[0].num_runs + 1):
         to = places.output(chain[0], run_index)
         for runs, shard in parts(chain, run_index, **mine):
-            journals = journal_folder(work_folder(places.stat_folder(to), runs[0], shard))
+            work = recorded_at(places.store(), runs[0], shard, stat_folder=places.stat_folder(to))
             for file in shard_files(runs[0], shard.job_index):
-                yield file_answers(to, runs, file, journals, run_index=run_index)
+                yield file_answers(to, runs, file, journal_folder(work), run_index=run_index)

@@ -132,3 +132,17 @@ def test_an_output_that_somebody_edited_is_named_with_the_way_out(shell: Shell, 
         assert told.code == 4
         assert f"stopped: {output}: it, or the list of its failed rows, is not what was published" in told.err
         assert told.last == "next: Restore what the run wrote, or start over with --fresh."
+
+
+def test_answers_are_found_where_they_were_recorded_whatever_stat_folder_is_set_now(
+    shell: Shell, server: EmbeddedServer
+) -> None:
+    path = shell.rows("in/a.jsonl", 3)
+    path.write_text(path.read_text() + '{"id": 3, "text": null}\n')
+    shell.task(server.base_url)
+    limits = ["--set", "concurrency.chunk_size=1", "--set", "options.bad_rows=stop"]
+    assert shell("run-task", "task.yaml", *limits, "--set", "data.stat_folder=./then").code == 4
+    rows = objects(shell("results", "task.yaml", "--json", "--set", "data.stat_folder=./now"))
+    assert [row["row_index"] for row in rows] == [0, 1, 2]
+    (shell.folder / "then").rename(shell.folder / "now")
+    assert objects(shell("results", "task.yaml", "--json", "--set", "data.stat_folder=./now")) == rows
