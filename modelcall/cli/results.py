@@ -15,6 +15,7 @@ from modelcall.cli.distribution import Distribution
 from modelcall.cli.options import Fs, JobIndex, Root, Set, WorldSize
 from modelcall.cli.output import result, shown, table
 from modelcall.config.loading import load_task
+from modelcall.pipeline.failed import outcome_fields
 from modelcall.task_manager.answers import answers
 
 if TYPE_CHECKING:
@@ -91,13 +92,7 @@ def _json(file: FileAnswers, row: int, outcome: Outcome) -> str:
         "row_index": row,
         "status": "success" if outcome.error_type is None else "error",
         "values": outcome.values,
-        "error_type": outcome.error_type,
-        "reason": outcome.fail_reason,
-        "attempts": outcome.attempts,
-        "raw": outcome.raw,
-        "model": outcome.model,
-        "finish_reason": outcome.finish_reason,
-        "usage": outcome.usage,
+        **outcome_fields(row, outcome),
     }
     return orjson.dumps(line).decode()
 

@@ -42,7 +42,7 @@ class FailedRows:
     def _write(self, row: int, outcome: Outcome) -> None:
         if self._sink is None:
             self._sink = self._stack.enter_context(self._fs.sink(self._path, overwrite=True))
-        line = {"file": self._file, **failure(row, outcome)}
+        line = {"file": self._file, **outcome_fields(row, outcome)}
         self._sink.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def commit(self) -> None:
@@ -53,8 +53,8 @@ class FailedRows:
             self._fs.remove(self._path)
 
 
-def failure(row: int, outcome: Outcome) -> dict[str, Any]:
-    """Return what is written of a failed row."""
+def outcome_fields(row: int, outcome: Outcome) -> dict[str, Any]:
+    """Return what is written of a row, but for its values, which failed ones have not."""
     return {
         "row_index": row,
         "error_type": outcome.error_type,

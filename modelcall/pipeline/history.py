@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
-from modelcall.pipeline.failed import failure
+from modelcall.pipeline.failed import outcome_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ class History:
         if self._sink is None:
             self._sink = self._stack.enter_context(self._fs.sink(self._path, overwrite=True))
             self._open_old()
-        line = failure(row, outcome)
+        line = outcome_fields(row, outcome)
         while self._next is not None and _place(self._next) < _place(line):
             self._copy(self._sink)
         if self._next is None or _place(self._next) != _place(line):

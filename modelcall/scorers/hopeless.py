@@ -34,9 +34,7 @@ class HopelessWatch:
     def __init__(self) -> None:
         self._begun = 0
         self._answers: list[str] = []
-        self._malformed = 0
-        self._refusals: dict[str, None] = {}
-        self._rejected = 0
+        self._refusals: list[str] = []
 
     def begin(self) -> bool:
         """Count a row in; whether it is one of the first.
@@ -44,7 +42,7 @@ class HopelessWatch:
         Raises:
             FatalError: Going on is pointless; three of the answers are shown.
         """
-        if (self._malformed + self._rejected) * 2 > FIRST_ROWS:
+        if (len(self._answers) + len(self._refusals)) * 2 > FIRST_ROWS:
             raise self._verdict()
         self._begun += 1
         return self._begun <= FIRST_ROWS
@@ -52,22 +50,20 @@ class HopelessWatch:
     def end(self, outcome: Outcome) -> None:
         """Note what became of one of the first rows."""
         if outcome.error_type in _FORMAT_FAILURES:
-            self._malformed += 1
             self._answers.append(f"[{outcome.fail_reason}] {excerpt(outcome.raw or '')}")
         elif outcome.error_type is ErrorType.REJECTED:
-            self._rejected += 1
-            self._refusals[excerpt(outcome.fail_reason or "")] = None
+            self._refusals.append(excerpt(outcome.fail_reason or ""))
 
     def _verdict(self) -> FatalError:
-        if self._malformed >= self._rejected:
+        if len(self._answers) >= len(self._refusals):
             return FatalError(
-                f"{self._malformed} of the first {FIRST_ROWS} rows got no answer of the requested form: the prompt (or"
-                f" the model) is at fault, not the rows. Three of the answers:\n{_listed(self._answers)}",
+                f"{len(self._answers)} of the first {FIRST_ROWS} rows got no answer of the requested form: the prompt"
+                f" (or the model) is at fault, not the rows. Three of the answers:\n{_listed(self._answers)}",
                 hint=_HINT.format(what="the prompt or the model"),
             )
         return FatalError(
-            f"{self._rejected} of the first {FIRST_ROWS} rows were refused as wrong requests: the parameters (or the"
-            f" model) are at fault, not the rows. The endpoint said:\n{_listed(self._refusals)}",
+            f"{len(self._refusals)} of the first {FIRST_ROWS} rows were refused as wrong requests: the parameters (or"
+            f" the model) are at fault, not the rows. The endpoint said:\n{_listed(dict.fromkeys(self._refusals))}",
             hint=_HINT.format(what="completions_params or the model"),
         )
 
