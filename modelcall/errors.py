@@ -15,6 +15,7 @@ Broad ``except`` clauses, one at each boundary, each with its policy:
 
 - row scorer (``scorers.custom``): the exception becomes the row's ``scorer_error``
 - a user's module and constructor (``registry``, ``scorers.options``): a ``ConfigError`` with file and line
+- the file of a tokenizer (``tokens``): its library raises bare exceptions; a ``ConfigError``
 - observer (``observe.observers``): said once in the log; the run goes on
 - command line (``cli.main``): exit 1, with the traceback in the log and one line on the screen
 """

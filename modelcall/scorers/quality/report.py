@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from modelcall.language import code_language, looks_like_code
 from modelcall.scorers.quality import code, prose
-from modelcall.scorers.quality.language import code_language, looks_like_code
 from modelcall.scorers.quality.rule import Merit, Rule, earned, failed
 
 if TYPE_CHECKING:

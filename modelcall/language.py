@@ -1,4 +1,4 @@
-"""Code or prose, and which programming language: guesses from the content alone, from a bounded part of the text."""
+"""Code or prose, and which programming language: by the name of a file, or guessed from a bounded part of a text."""
 
 from __future__ import annotations
 
@@ -72,6 +72,79 @@ _MARKERS: dict[str, tuple[str, ...]] = {
     "json": ('":', '": "', '": {', '": [', '",\n', "},\n"),
     "yaml": ("\n- ", ":\n  ", "\n  - ", "---\n", ": true\n", ": false\n"),
 }
+_NAMES = {
+    "dockerfile": "dockerfile",
+    "makefile": "makefile",
+    "gnumakefile": "makefile",
+    "cmakelists.txt": "cmake",
+    "gemfile": "ruby",
+    "rakefile": "ruby",
+    "jenkinsfile": "groovy",
+}
+_SUFFIXES: dict[str, str] = {
+    suffix: name
+    for name, suffixes in {
+        "assembly": "asm s",
+        "c": "c h",
+        "clojure": "clj cljs cljc edn",
+        "cmake": "cmake",
+        "cpp": "cpp cc cxx c++ hpp hh hxx h++ inl ipp tpp",
+        "csharp": "cs csx",
+        "css": "css scss sass less",
+        "cuda": "cu cuh",
+        "cython": "pyx pxd pxi",
+        "dart": "dart",
+        "elixir": "ex exs",
+        "erlang": "erl hrl",
+        "fortran": "f f77 f90 f95 f03 f08 for",
+        "fsharp": "fs fsi fsx",
+        "go": "go",
+        "graphql": "graphql gql",
+        "groovy": "groovy gradle gvy",
+        "haskell": "hs lhs",
+        "html": "html htm xhtml vue svelte",
+        "java": "java",
+        "javascript": "js mjs cjs jsx",
+        "json": "json jsonl geojson webmanifest",
+        "julia": "jl",
+        "kotlin": "kt kts",
+        "lisp": "lisp lsp cl el scm rkt ss",
+        "lua": "lua",
+        "makefile": "mk mak",
+        "markdown": "md markdown mdx",
+        "matlab": "m mat",
+        "notebook": "ipynb",
+        "objectivec": "mm",
+        "ocaml": "ml mli",
+        "pascal": "pas pp dpr",
+        "perl": "pl pm pod",
+        "php": "php phtml php3 php4 php5",
+        "powershell": "ps1 psm1 psd1",
+        "protobuf": "proto",
+        "python": "py pyi pyw",
+        "r": "r rmd",
+        "rst": "rst",
+        "ruby": "rb rake gemspec erb",
+        "rust": "rs",
+        "scala": "scala sc sbt",
+        "shell": "sh bash zsh ksh fish bats",
+        "solidity": "sol",
+        "sql": "sql ddl psql",
+        "swift": "swift",
+        "tcl": "tcl",
+        "tex": "tex sty cls bib",
+        "text": "txt",
+        "toml": "toml",
+        "typescript": "ts tsx mts cts",
+        "verilog": "v sv svh vh",
+        "vhdl": "vhd vhdl",
+        "vim": "vim",
+        "xml": "xml xsd xsl xslt svg plist",
+        "yaml": "yaml yml",
+        "zig": "zig",
+    }.items()
+    for suffix in suffixes.split()
+}
 _SHEBANGS = {"python": "python", "/sh": "shell", "bash": "shell", "node": "javascript", "perl": "perl", "ruby": "ruby"}
 
 
@@ -96,3 +169,9 @@ def code_language(text: str) -> str:
     points = {name: sum(min(sample.count(mark), 5) for mark in marks) for name, marks in _MARKERS.items()}
     best = max(points, key=points.__getitem__)
     return best if points[best] >= 2 else "other"  # noqa: PLR2004  one marker is chance
+
+
+def path_language(path: str) -> str | None:
+    """The language that files of this name are in; None if the name does not tell."""
+    name = path.replace("\\", "/").rpartition("/")[2].lower()
+    return _NAMES.get(name) or _SUFFIXES.get(name.rpartition(".")[2] if "." in name else "")
