@@ -14,6 +14,7 @@ Foreign exceptions are mapped at one edge each: HTTP in ``llm``, storage in ``fs
 Broad ``except`` clauses, one at each boundary, each with its policy:
 
 - row scorer (``scorers.custom``): the exception becomes the row's ``scorer_error``
+- row preprocessor (``data_processing.items``): a ``FileFailure`` with row, file and line: no row is dropped by accident
 - a user's module and constructor (``registry``, ``scorers.options``): a ``ConfigError`` with file and line
 - the file of a tokenizer (``tokens``): its library raises bare exceptions; a ``ConfigError``
 - observer (``observe.observers``): said once in the log; the run goes on

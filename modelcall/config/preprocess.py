@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from modelcall.config.fields import Block, NotNegative, OrDefaults, OrMinusOne, Positive, Text, Texts, Truth, Whole
+from modelcall.config.fields import (
+    Block,
+    NotNegative,
+    OrDefaults,
+    OrMinusOne,
+    Positive,
+    Text,
+    Texts,
+    Truth,
+    Whole,
+    refuse,
+    shown,
+)
+
+
+def _compiles(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            refuse("must be regular expressions, got {value}: {error}", value=shown(pattern), error=str(error))
+    return patterns
 
 
 class CombinedField(Block):
@@ -43,12 +65,16 @@ MappedField: TypeAlias = Annotated[
 
 
 class FilterConfig(Block):
-    """Rows that are dropped."""
+    """Rows that are dropped, after the text was mapped and cleaned."""
 
     min_text_length: NotNegative | None = Field(default=None, description="Least characters of a text.")
     max_text_length: Positive | None = Field(default=None, description="Most characters of a text.")
-    required_fields: Texts = Field(default=(), description="Columns a row must have, not empty.")
-    blacklist_patterns: Texts = Field(default=(), description="Regular expressions that drop a row.")
+    required_fields: Texts = Field(
+        default=(), description="Columns a row must have, not null, blank or without members."
+    )
+    blacklist_patterns: Annotated[Texts, AfterValidator(_compiles)] = Field(
+        default=(), description="Regular expressions; a row goes if one is found in its text."
+    )
 
 
 class TextCleaning(Block):
@@ -79,16 +105,32 @@ class PreprocessConfig(Block):
     script_type: Text = Field(default="universal", description="universal, github_raw_code, or package.module:Class.")
     input_folder: Text | None = Field(default=None, description="Default: data.input_folder.")
     output_folder: Text | None = Field(default=None, description="Folder of the result; the input of scoring.")
-    stat_folder: Text | None = Field(default=None, description="Folder for progress.")
-    text_key: Text | None = Field(default=None, description="Column that holds the text.")
+    stat_folder: Text | None = Field(
+        default=None,
+        description="Folder for what became of each file. Default: .modelcall/preprocess/ in the output folder.",
+    )
+    text_key: Text | None = Field(
+        default=None,
+        description="Column that holds the text. Default: the first of text, content, code, body, description.",
+    )
     max_tokens: Positive = Field(
         default=32768, description="Tokens kept in content_truncate_Nk, with N = max_tokens // 1024."
     )
-    num_proc: Positive = Field(default=16, description="Processes.")
-    seed: Whole = Field(default=42, description="Seed of what is drawn.")
+    tokenizer: Text = Field(
+        default="o200k", description="What a token is: o200k, cl100k, characters, or the path of a tokenizer.json."
+    )
+    dedupe: Literal["none", "file"] = Field(
+        default="none", description="file: of the rows of one file that have equal texts the first is kept."
+    )
+    num_proc: Positive = Field(default=16, description="Processes; never more than there are files to do.")
+    seed: Whole = Field(default=42, description="Seed of what a preprocessor of your own draws.")
     num_files: OrMinusOne = Field(default=-1, description="First files in sorted order; -1: all.")
-    source_name: Text | None = Field(default=None, description="Value of the column source.")
-    file_pattern: Text | None = Field(default=None, description="Which files of the folder are read: *.jsonl")
+    source_name: Text | None = Field(
+        default=None, description="Value of the column source where the input has none. Default: the script_type."
+    )
+    file_pattern: Text | None = Field(
+        default=None, description="Which files of the folder are read, by name, or by path if it holds a /: *.jsonl"
+    )
     field_mapping: OrDefaults[dict[Text, MappedField]] = Field(
         default={}, description="New columns: target: source, or a block of type combine or constant."
     )

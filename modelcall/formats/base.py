@@ -63,6 +63,10 @@ class Source(Protocol):
     """Lines with nothing on them that the last pass over the file came by; they are no rows."""
     row_count: int
     """Rows that the last pass of :meth:`rows_left` came by, those passed over too."""
+    bad_rows: list[str]
+    """Of rows that the last pass of :meth:`batches` could not read, why: of each of the first, up to a hundred."""
+    bad_row_count: int
+    """How many there were."""
 
     def rows_left(
         self, columns: Sequence[str] | None, *, recorded: RowSelection, chunk_rows: int, limit: int | None = None

@@ -31,6 +31,7 @@ BATCH_ROWS = 1000
 BATCH_BYTES = 16 << 20
 """Of text, in one list of rows or records; a single larger row is a list of its own."""
 MAX_COLUMNS = 10_000
+MAX_REASONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class JsonlSource:
         self.blank_lines = 0
         """Blank lines in what the latest pass has read."""
         self.row_count = 0
+        self.bad_rows: list[str] = []
+        self.bad_row_count = 0
 
     def rows(
         self, columns: Sequence[str] | None, *, chunk_rows: int, limit: int | None = None
@@ -90,6 +93,7 @@ class JsonlSource:
     def batches(self, schema: pa.Schema, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Columns in ``schema``; a JSON text column holds each value's text as it stands in the file."""
         texts = frozenset(self.schema()[1]).intersection(schema.names)
+        self.bad_rows, self.bad_row_count = [], 0
         for lines in _batched(self._lines(limit), BATCH_ROWS):
             rows = [self._cells(line, texts) for line in lines]
             try:
@@ -160,11 +164,17 @@ class JsonlSource:
     def _cells(self, line: _Line, texts: frozenset[str]) -> Row:
         row = self._parse(line)
         if isinstance(row, BadRow) or line.text is None:
+            self._note(row)
             return {}
         if not texts.isdisjoint(row):
             written = {key: text for key, _, text in members(line.text.decode()) if key in texts}
             row |= {key: None if text == "null" else text for key, text in written.items()}
         return row
+
+    def _note(self, row: AnyRow) -> None:
+        self.bad_row_count += 1
+        if isinstance(row, BadRow) and len(self.bad_rows) < MAX_REASONS:
+            self.bad_rows.append(row.reason)
 
     def _record(self, line: _Line, columns: Sequence[str] | None) -> bytes:
         if line.text is None or isinstance(self._parse(line), BadRow):

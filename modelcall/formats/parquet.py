@@ -37,6 +37,8 @@ class ParquetSource:
         self._metadata: pq.FileMetaData | None = None
         self.blank_lines = 0
         self.row_count = 0
+        self.bad_rows: list[str] = []
+        self.bad_row_count = 0
 
     def rows(
         self, columns: Sequence[str] | None, *, chunk_rows: int, limit: int | None = None
