@@ -11,7 +11,8 @@ from modelcall.config.suggest import did_you_mean
 from modelcall.config.yaml_loader import parse_value
 
 Fs: TypeAlias = Annotated[
-    str | None, typer.Option("--fs", metavar="NAME", help="Storage of relative data paths: local.")
+    str | None,
+    typer.Option("--fs", metavar="NAME", help="Storage of relative data paths: local, tos, or package.module:Class."),
 ]
 Root: TypeAlias = Annotated[
     str | None, typer.Option("--root", metavar="URL", help="Folder that relative data paths hang from.")

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from modelcall.cli.failing import FAILED_ROWS, OK, SAME_COMMAND, STOPPED
 from modelcall.cli.output import shown, table
-from modelcall.fs.local import LocalFileSystem
 from modelcall.observe.cost import cost, cost_fields
-from modelcall.state.shard import output_at
 from modelcall.types import ErrorType
 
 if TYPE_CHECKING:
@@ -84,12 +82,6 @@ class Report:
     prices: Prices | None = None
     """Of the model file."""
 
-    def failed_lists(self) -> list[str]:
-        """Folders that list the failed rows, with reason and raw answer."""
-        fs = LocalFileSystem()
-        folders = (f"{output_at(fs, output).state}/failed" for output in self.summary.outputs)
-        return [folder for folder in folders if self.totals.failed and fs.exists(folder)]
-
     def as_json(self) -> dict[str, Any]:
         """Return it for programs."""
         summary, rate = self.summary, self.snapshot.rows_done / max(self.snapshot.elapsed, 1e-9)
@@ -115,7 +107,7 @@ class Report:
             "failures": dict(self.totals.failures),
             "first_reasons": dict(self.reasons),
             "broken_files": self.totals.broken,
-            "failed_lists": self.failed_lists(),
+            "failed_lists": self.summary.failed_lists,
             "seconds": round(self.snapshot.elapsed, 3),
             "rows_per_second": round(rate, 1),
             "tokens": {
@@ -168,7 +160,7 @@ class Report:
         yield "output", ", ".join(map(shown, summary.outputs))
         if self.totals.dropped:
             yield "dropped", f"{self.totals.dropped:,} failed rows are listed, and not in the output"
-        yield "failed rows", ", ".join(map(shown, self.failed_lists()))
+        yield "failed rows", ", ".join(map(shown, self.summary.failed_lists))
         yield "waiting", _named(summary.waiting, "came after the listing; the next run takes them")
         yield "passed over", _named(summary.passed_over, "are no data files by their names")
         yield "log", shown(self.log)
@@ -200,7 +192,7 @@ class Report:
             return "repair the files that failed, or take them away, and start again: finished files are kept"
         again = "ask the failed rows again with --retry_failed, " if self.totals.may_succeed else ""
         return (
-            f"look into {', '.join(map(shown, self.failed_lists()))}; {again}accept them with "
+            f"look into {', '.join(map(shown, self.summary.failed_lists))}; {again}accept them with "
             "options.max_failed_ratio, or remove the cause and start over with --fresh"
         )
 

@@ -11,11 +11,12 @@ from modelcall.cli.failing import FAILED_ROWS, OK
 from modelcall.cli.options import Fs, Json, Root
 from modelcall.cli.output import message, result, result_json, shown, table
 from modelcall.config.environment import Environment
-from modelcall.config.paths import data_root, local_path
-from modelcall.fs.local import LocalFileSystem
+from modelcall.config.paths import data_path, data_root
+from modelcall.config.storage import storage
 from modelcall.pipeline.verify import verify as verify_output
 from modelcall.state.run import noted_runs
 from modelcall.state.shard import output_at
+from modelcall.task_manager.stores import Stores
 
 if TYPE_CHECKING:
     from modelcall.pipeline.verify import Findings
@@ -44,10 +45,10 @@ def verify(
     """Read again what a run wrote, and prove that every row is there once, in order."""
     environment = Environment.read()
     base = data_root(environment=environment, root=root, fs=fs, task_root=None, task_fs=None)
-    storage = LocalFileSystem()
-    path = local_path(output, root=base, environment=environment)
-    place = output_at(storage, path)
-    findings = verify_output(place, noted_runs(storage, place.state))
+    path = data_path(output, root=base.base, environment=environment)
+    stores = Stores(storage(environment, base), environment)
+    place = output_at(stores.at(path), path)
+    findings = verify_output(place, noted_runs(place.fs, place.state), store_of=stores.at)
     if as_json:
         result_json({"output": path, **asdict(findings)})
     else:

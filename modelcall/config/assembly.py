@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from modelcall.config.environment import Environment
     from modelcall.config.findings import Findings
     from modelcall.config.paths import TaskPaths
+    from modelcall.config.storage import Storage
     from modelcall.config.task import TaskConfig
 
 JUDGE: Final = "llm"
@@ -58,6 +59,7 @@ class Assembled:
     endpoint: Endpoint | None = None
     format_key: str = DEFAULT_KEY
     paths: TaskPaths | None = None
+    storage: Storage | None = None
     files: dict[str, str] = field(default_factory=dict)
 
 
@@ -70,7 +72,9 @@ def assemble(source: Source, findings: Findings) -> Assembled:
     parts.task = read_task(document, findings)
     _add_model(parts, document, source, findings)
     _add_prompt(parts, document, source, findings)
-    parts.paths = settle_paths(document, parts.environment, root=source.root, fs=source.fs, findings=findings)
+    settled = settle_paths(document, parts.environment, root=source.root, fs=source.fs, findings=findings)
+    if settled is not None:
+        parts.paths, parts.storage = settled
     if parts.task is not None:
         check_repeats(parts.task, parts.model, document, findings)
     odd_texts(document, ("scorer", "options"), findings)

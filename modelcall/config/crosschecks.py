@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import glob
 import os.path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from modelcall.config.output_checks import output_mistakes, output_warnings
 from modelcall.config.paths import (
     PLACEHOLDERS,
     TaskPaths,
+    data_path,
     data_root,
     fixed_prefix,
     is_glob,
-    local_path,
     placeholders_in,
+    scheme,
     unknown_placeholders,
 )
+from modelcall.config.storage import HINT, is_strange, missing_variables, storage
 from modelcall.config.suggest import did_you_mean
-from modelcall.config.unsupported import is_remote
-from modelcall.errors import ConfigError
 
 if TYPE_CHECKING:
     from modelcall.config.document import Document, KeyPath
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
     from modelcall.config.findings import Findings
     from modelcall.config.model import ModelConfig
     from modelcall.config.prompt import PromptConfig
+    from modelcall.config.storage import Storage
     from modelcall.config.task import TaskConfig
     from modelcall.config.template import Template
+    from modelcall.errors import Mistake
 
 DEFAULT_KEY: Final = "text"
 _FORMAT_KEY: Final[KeyPath] = ("data", "prompt_format_key")
+_COMMON: Final = ("tos", "s3", "gs", "az", "hf", "file")
+"""URLs that are likely to be meant."""
 _TEMPLATE: Final[KeyPath] = ("prompt_template", "prompt_text")
 
 
@@ -103,24 +108,34 @@ def check_repeats(task: TaskConfig, model: ModelConfig | None, document: Documen
 
 def settle_paths(
     document: Document, environment: Environment, *, root: str | None, fs: str | None, findings: Findings
-) -> TaskPaths | None:
-    """Resolve the data paths and look whether the input is there."""
+) -> tuple[TaskPaths, Storage] | None:
+    """Resolve the data paths, and look whether they can be reached and the input is there."""
     data = document.block("data").data
-    written = [data.get(key) for key in ("input_folder", "output_folder", "stat_folder", "root", "fs")]
-    texts = [value if isinstance(value, str) and value and not is_remote(value) else None for value in written]
-    if texts != written or None in texts[:2] or texts[-1] not in (None, "local"):
+    written = {key: data.get(key) for key in ("input_folder", "output_folder", "stat_folder", "root", "fs")}
+    texts = {key: value if isinstance(value, str) and value else None for key, value in written.items()}
+    base = data_root(environment=environment, root=root, fs=fs, task_root=texts.pop("root"), task_fs=texts.pop("fs"))
+    stores = storage(environment, base)
+    places: dict[str, str | None] = {}
+    for key, text in texts.items():
+        places[key] = text and data_path(text, root=base.base, environment=environment)
+        _check_reach(places[key] or "", stores, document.mistake(("data", key), ""), environment, findings)
+    source, target = places["input_folder"], places["output_folder"]
+    if not source or not target or any(written[key] not in {text, None} for key, text in texts.items()):
         return None  # the other checks have said why
-    source, target, stat, task_root, task_fs = texts
-    try:
-        base = data_root(environment=environment, root=root, fs=fs, task_root=task_root, task_fs=task_fs)
-    except ConfigError as error:
-        findings.mistakes.append(document.mistake(("data",), error.message))
-        return None
-    resolved = [text and local_path(text, root=base, environment=environment) for text in (source, target, stat)]
-    paths = TaskPaths(resolved[0] or "", resolved[1] or "", resolved[2])
+    paths = TaskPaths(source, target, places["stat_folder"])
     _check_placeholders(document, findings)
-    _check_input(paths, document, findings)
-    return paths
+    if stores.kind(source) == "local":
+        _check_input(paths, document, findings)
+    return paths, stores
+
+
+def _check_reach(path: str, stores: Storage, where: Mistake, environment: Environment, findings: Findings) -> None:
+    name = scheme(path)
+    if stores.kind(path) != "plugin" and is_strange(name):
+        message = f"there is no storage for {name}:// URLs{did_you_mean(name or '', _COMMON)}"
+        findings.mistakes.append(replace(where, message=message))
+    if names := ", ".join(missing_variables(path, environment)):
+        findings.missing.append(replace(where, message=f"{path} needs {names}, not set; {HINT}"))
 
 
 def _check_placeholders(document: Document, findings: Findings) -> None:
@@ -136,7 +151,7 @@ def _check_placeholders(document: Document, findings: Findings) -> None:
 
 def _check_input(paths: TaskPaths, document: Document, findings: Findings) -> None:
     if os.path.isdir(paths.input):  # noqa: PTH112  a path that was never made a Path
-        if _is_within(fixed_prefix(paths.output), paths.input):
+        if not scheme(paths.output) and _is_within(fixed_prefix(paths.output), paths.input):
             message = "lies in the input folder, so results would be read as input; choose a folder beside it"
             findings.mistakes.append(document.mistake(("data", "output_folder"), message))
     elif not os.path.exists(paths.input) and not _matches(paths.input):  # noqa: PTH110  as above

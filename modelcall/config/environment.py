@@ -21,10 +21,6 @@ from modelcall.types import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TOS_VARIABLES: Final = (
-    *("TOS_ENDPOINT", "REGION", "TOS_REGION", "TOS_BUCKET"),
-    *("TOS_ACCESS_KEY", "TOS_SECRET_KEY", "TOS_SECURITY_TOKEN"),
-)
 _CREDENTIAL: Final = re.compile(r"(?i)(?:^|_)(?:key|token|secret|password|credentials?)(?:$|_)")
 _PLACEHOLDER: Final = re.compile(
     r"(?i)your[-_ ].*|<.*>|\.{3,}|…|x{3,}|\*{3,}|sk-(?:x+|\.{3,}|\*+|…|your.*)?"
@@ -93,15 +89,6 @@ class Environment:
     def source(self, name: str) -> str:
         """Say where a variable was found."""
         return self.sources.get(name, "environment")
-
-    def tos(self) -> dict[str, str]:
-        """Return the TOS variables that are set; their credentials are plain text."""
-        found = {name: self.get(name) for name in TOS_VARIABLES}
-        return {name: value for name, value in found.items() if value is not None}
-
-    def own(self) -> dict[str, str]:
-        """Return the ``MODELCALL_*`` variables that are set."""
-        return {name: value for name in self.values if name.startswith("MODELCALL_") and (value := self.get(name))}
 
     def secrets(self) -> frozenset[str]:
         """All values that look like credentials by their variable's name; for redaction."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from modelcall.config.model import ModelConfig
     from modelcall.config.paths import TaskPaths
     from modelcall.config.prompt import PromptConfig
+    from modelcall.config.storage import Storage
     from modelcall.config.task import TaskConfig
     from modelcall.errors import Mistake
 
@@ -41,6 +42,7 @@ class LoadedTask:
     format_key: str
     """The placeholder that takes the document."""
     paths: TaskPaths
+    storage: Storage
     environment: Environment
     files: Mapping[str, str] = field(default_factory=dict)
     """The files that were read: ``task``, ``model``, ``prompt``."""
@@ -160,7 +162,7 @@ def _document_of(command: str, options: Mapping[str, object]) -> Document:
 def _assembled(source: Source, findings: Findings, shown: str, *, for_run: bool) -> LoadedTask:
     parts = assemble(source, findings)
     mistakes = [*findings.mistakes, *(findings.missing if for_run else ())]
-    if mistakes or parts.task is None or parts.paths is None:
+    if mistakes or parts.task is None or parts.paths is None or parts.storage is None:
         raise _all_mistakes(mistakes, shown)
     return LoadedTask(
         task=parts.task,
@@ -170,6 +172,7 @@ def _assembled(source: Source, findings: Findings, shown: str, *, for_run: bool)
         scorer=parts.scorer,
         format_key=parts.format_key,
         paths=parts.paths,
+        storage=parts.storage,
         environment=parts.environment,
         files=parts.files,
         warnings=tuple(dict.fromkeys((*findings.warnings, *parts.environment.notes))),

@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from modelcall.config.checking import check
 from modelcall.config.document import Document, KeyPath
-from modelcall.config.paths import find_config
+from modelcall.config.paths import find_config, scheme
 from modelcall.config.suggest import nearest
 from modelcall.config.task import TaskConfig
-from modelcall.config.unsupported import is_remote, refusal
+from modelcall.config.unsupported import refusal
 from modelcall.config.yaml_loader import load_document
 from modelcall.errors import ConfigError
 
@@ -94,7 +94,7 @@ def _found(document: Document, path: KeyPath, *, folder: Path, environment: Envi
     written = document.block(str(path[0])).data["config_path"]
     if not isinstance(written, str) or not written:
         return None
-    if is_remote(written):
+    if scheme(written):
         sentence = refusal("model and prompt files elsewhere than on the local disk", "copy the file here")
         raise _mistake(document, path, sentence)
     found = find_config(written, task_folder=folder, environment=environment)

@@ -1,7 +1,7 @@
 """Where data and configuration files are, and how the placeholders of ``output_folder`` are filled.
 
-Relative data paths hang from the data root; ``/x``, ``./x``, ``../x``, ``~/x`` and URLs are never re-rooted. Nothing
-here looks at a disk but :func:`find_config`.
+Relative data paths hang from the data root, which may be a URL; ``/x``, ``./x``, ``../x``, ``~/x`` and URLs are never
+re-rooted. Nothing here looks at a disk but :func:`find_config`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
-
-from modelcall.config.unsupported import REMOTE, is_remote, refusal
-from modelcall.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,11 +26,15 @@ _BRACED: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _WILDCARD: Final = re.compile(r"[*?\[]")
 _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200b-\u200f\u2028-\u202e\u2066-\u2069]+')
 _MAX_NAME_BYTES: Final = 120
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+NO_BUCKET: Final = "$TOS_BUCKET"
+_BUILT_IN: Final = ("local", "tos")
+"""Names for ``--fs`` beside those of plug-ins."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskPaths:
-    """The data paths of a task, absolute. ``output`` may still hold placeholders."""
+    """The data paths of a task: absolute, or URLs. ``output`` may still hold placeholders."""
 
     input: str
     output: str
@@ -41,38 +42,72 @@ class TaskPaths:
     """None: ``.modelcall/`` in the output folder."""
 
 
+@dataclass(frozen=True, slots=True)
+class DataRoot:
+    """What relative data paths hang from."""
+
+    base: str
+    """An absolute local path, or a URL."""
+    plugin: str | None = None
+    """The file system of one's own that has everything below ``base``: ``package.module:Class``, or its name."""
+
+
+def scheme(path: object) -> str | None:
+    """Return what stands before ``://``, in small letters; None for a local path, ``file://`` included."""
+    found = _SCHEME.match(path) if isinstance(path, str) else None
+    return None if found is None or found[1].lower() == "file" else found[1].lower()
+
+
 def data_root(
     *, environment: Environment, root: str | None, fs: str | None, task_root: str | None, task_fs: str | None
-) -> str:
-    """Return the folder relative data paths hang from.
+) -> DataRoot:
+    """Return what relative data paths hang from.
 
-    ``--root``, else ``--fs``, else ``data.root``, else ``data.fs``, else ``$DATA_ROOT``, else the current folder.
+    ``--root``, else ``--fs``, else ``data.root``, else ``data.fs``, else ``$DATA_ROOT``, else the current folder; where
+    ``tos`` means ``tos://$TOS_BUCKET``, ``local`` the current folder, and a plug-in whatever root is given beside it. A
+    root that is relative itself hangs from what the file system means.
 
-    Raises:
-        ConfigError: It is no local folder.
+    Without a TOS_BUCKET its place is held by :data:`NO_BUCKET`.
     """
+    name = fs or task_fs
+    plugin = name if name is not None and name not in _BUILT_IN else None
+    ambient = environment.get("DATA_ROOT")
+    if root is None and (fs is None or plugin is not None):
+        root = task_root
+    if root is None and (name is None or plugin is not None):
+        root = ambient
+    if root is not None and scheme(root):
+        return DataRoot(_trimmed(root), plugin)
+    if name == "tos" and not _is_explicit(root):
+        bucket = f"tos://{environment.get('TOS_BUCKET') or NO_BUCKET}"
+        return DataRoot(bucket if root is None else f"{bucket}/{os.path.normpath(root)}")
     here = str(environment.cwd)
-    for source, value, base in (
-        ("--root", root, root),
-        ("--fs", fs, here),
-        ("data.root", task_root, task_root),
-        ("data.fs", task_fs, here),
-        ("$DATA_ROOT", environment.get("DATA_ROOT"), environment.get("DATA_ROOT")),
-    ):
-        if value is not None and base is not None:
-            _must_be_local(source, value)
-            return local_path(base, root=here, environment=environment)
-    return here
+    return DataRoot(here if root is None else _local_path(root, root=here, environment=environment), plugin)
 
 
-def _must_be_local(source: str, value: str) -> None:
-    if is_remote(value) or (source.endswith("fs") and value != "local"):
-        sentence = refusal(REMOTE, f"{source} must be local")
-        raise ConfigError(sentence)
+def data_path(path: str, *, root: str, environment: Environment) -> str:
+    """Return a data path as an absolute local path or a URL.
+
+    In local paths ``.`` and ``..`` are resolved, by their names alone; in URLs below a root, too.
+    """
+    if scheme(path):
+        return _trimmed(path)
+    if scheme(root) and not _is_explicit(path) and not path.lower().startswith("file://"):
+        return f"{root}/{os.path.normpath(path)}"
+    return _local_path(path, root=root, environment=environment)
 
 
-def local_path(path: str, *, root: str, environment: Environment) -> str:
-    """Return the absolute path of a data path; ``.`` and ``..`` are resolved by their names alone."""
+def _trimmed(url: str) -> str:
+    name, rest = url.split("://", 1)
+    return f"{name.lower()}://{rest.rstrip('/')}"
+
+
+def _is_explicit(path: str | None) -> bool:
+    """Whether a path is a local one, whatever the root is."""
+    return path is not None and (path in (".", "..", "~") or path.startswith(("/", "./", "../", "~/")))
+
+
+def _local_path(path: str, *, root: str, environment: Environment) -> str:
     if path.lower().startswith("file://"):
         path = unquote(urlsplit(path).path) or "/"
     if path == "~" or path.startswith("~/"):
@@ -101,7 +136,10 @@ def unknown_placeholders(path: str) -> list[str]:
 def fixed_prefix(path: str) -> str:
     """Return the longest folder of an absolute path above its first placeholder: where a run's timestamp is kept."""
     found = _PLACEHOLDER.search(path)
-    return path if found is None else path[: found.start()].rpartition("/")[0] or "/"
+    if found is None:
+        return path
+    folder = path[: found.start()].rpartition("/")[0] or "/"
+    return f"{folder}/" if folder.endswith(":/") else folder
 
 
 def is_glob(path: str) -> bool:

@@ -38,7 +38,9 @@ def _upper(value: object) -> object:
 class DataConfig(Block):
     """What is read, and where results go."""
 
-    input_folder: Text = Field(description="File, folder or glob that is scored: a local path.")
+    input_folder: Text = Field(
+        description="File, folder or glob that is scored: a local path, tos://bucket/key, or any URL that fsspec knows."
+    )
     output_folder: Text = Field(
         description="Folder for the results; {timestamp}, {task_name} and {run_index} are filled in."
     )
@@ -52,7 +54,9 @@ class DataConfig(Block):
         "Default: text if the prompt has it, else the prompt's only placeholder.",
     )
     root: Text | None = Field(default=None, description="Folder that relative data paths hang from.")
-    fs: Text | None = Field(default=None, description="Storage of relative data paths: local.")
+    fs: Text | None = Field(
+        default=None, description="Storage of relative data paths: local, tos, or package.module:Class."
+    )
     output_format: Literal["parquet", "jsonl", "same"] = Field(
         default="parquet", description="Format of the output files; same: that of each input file."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,8 +10,6 @@ if TYPE_CHECKING:
 
     from modelcall.config.document import Document, KeyPath
     from modelcall.errors import Mistake
-
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +22,11 @@ class Unsupported:
     instead: str
 
 
-def is_remote(value: object) -> bool:
-    """Whether a text is a URL of a store other than the local disk."""
-    found = _SCHEME.match(value) if isinstance(value, str) else None
-    return found is not None and found[1].lower() != "file"
-
-
 def _other_than(*known: object) -> Callable[[object], bool]:
     return lambda value: value is not None and value not in known
 
 
-REMOTE: Final = "storage other than the local disk"
-_COPY: Final = "use a local path"
-_PATHS: Final = ("data.input_folder", "data.output_folder", "data.stat_folder", "data.root")
-
 UNSUPPORTED: Final = (
-    *(Unsupported(key, is_remote, REMOTE, _COPY) for key in _PATHS),
-    Unsupported("data.fs", _other_than("local"), REMOTE, "write local, or leave it out"),
     Unsupported("data.unify_schema", bool, "data.unify_schema: true", "leave it out"),
     Unsupported("preprocess.enabled", bool, "preprocessing", "preprocess first, then set preprocess.enabled: false"),
     Unsupported("concurrency.num_workers", _other_than(1), "several worker processes", "write 1, or use job_index"),

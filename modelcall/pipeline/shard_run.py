@@ -17,10 +17,11 @@ from modelcall.pipeline.reading_back import base_of
 from modelcall.pipeline.recorded import refuse_edited, take_repaired
 from modelcall.pipeline.runner import Runner
 from modelcall.pipeline.tally import Tally
+from modelcall.state.copies import Copies
 from modelcall.state.journal import ShardJournal
-from modelcall.state.place import journal_folder, refuse_elsewhere, work_folder
+from modelcall.state.place import refuse_elsewhere
 from modelcall.state.run import FileVersion, note_runs
-from modelcall.state.segments import retire_published
+from modelcall.state.segments import file_key, retire_published
 from modelcall.state.shard import (
     Progress,
     begin_retry,
@@ -32,13 +33,15 @@ from modelcall.state.shard import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 
+    from modelcall.fs.base import FileSystem
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.job import FileResult
     from modelcall.pipeline.runner import RunnerSettings
     from modelcall.state.listing import ListedFile
     from modelcall.state.manifest import Entry
+    from modelcall.state.place import StatFolder
     from modelcall.state.run import RunRecord, RunStore, ShardKey
     from modelcall.state.shard import OutputFolder
     from modelcall.types import RowScorer, RunListener
@@ -57,6 +60,17 @@ class Limits:
         return self.files is not None or self.rows is not None
 
 
+@dataclass(frozen=True, slots=True)
+class ShardPlace:
+    """Where a shard reads, writes, and keeps its progress."""
+
+    input_fs: FileSystem
+    to: OutputFolder
+    stat: StatFolder
+    other_stat: Callable[[str], StatFolder]
+    """Finds another stat folder, that an earlier start was given."""
+
+
 class ShardRun:
     """A shard's pass. Used once: ``async with run.lock(): …`` around what needs ownership."""
 
@@ -65,9 +79,8 @@ class ShardRun:
         store: RunStore,
         chain: Sequence[RunRecord],
         shard: ShardKey,
-        to: OutputFolder,
+        place: ShardPlace,
         *,
-        stat_folder: str,
         limits: Limits,
         repaired: Mapping[str, ListedFile] | None = None,
     ) -> None:
@@ -75,10 +88,10 @@ class ShardRun:
         self._chain = chain
         self.record = chain[0]
         self.shard = shard
-        self.to = to
-        self._stat_folder = stat_folder
-        self.work_folder = work_folder(stat_folder, self.record, shard)
-        self._journals = journal_folder(self.work_folder)
+        self._place = place
+        self.to = place.to
+        self.work_folder = place.stat.work(self.record, shard)
+        self._copies: Copies | None = None
         self._limits = limits
         self._repaired = repaired or {}
         self._ownership: Ownership | None = None
@@ -98,19 +111,21 @@ class ShardRun:
             ConfigError: A living process holds it, finished output is in the way of a new run, or this shard's recorded
                 answers are elsewhere.
         """
-        place = partial(refuse_elsewhere, self._store, self.record, self.shard, stat_folder=self._stat_folder)
-        await to_its_end(place)
+        place = self._place
+        elsewhere = partial(refuse_elsewhere, self._store, self.record, self.shard)
+        await to_its_end(partial(elsewhere, stat=place.stat, other=place.other_stat))
         facts = {"run": self.record.run, "world_size": self.record.world_size, "shard": str(self.shard)}
-        async with Ownership(self.to.fs, self.to.lock_folder(self.shard), facts=facts) as self._ownership:
+        async with Ownership(*self.to.lock(self.shard), facts=facts) as self._ownership:
             await to_its_end(partial(self._join, delete_existing=delete_existing))
             yield
 
     def _join(self, *, delete_existing: bool) -> None:
         """Take part in the run; the first time, an earlier run's output in the way is removed, or refused, as asked."""
-        make_private_folder(self.work_folder)
+        make_private_folder(self.work_folder.journals)
+        stat = self._place.stat.path
         if self._store.has_joined(self.record, self.shard):
-            if self._store.stat_folder(self.record, self.shard) != self._stat_folder:
-                self._store.join(self.record, self.shard, stat_folder=self._stat_folder)
+            if self._store.stat_folder(self.record, self.shard) != stat:
+                self._store.join(self.record, self.shard, stat_folder=stat)
             return
         files = shard_files(self.record, self.shard.job_index)
         delete = delete_existing and self.record.extends is None
@@ -118,7 +133,7 @@ class ShardRun:
         if delete:
             delete_finished(self.to, map(self.record.output_of, files), run=self.record.run)
         note_runs(self.to.fs, self.to.state, self._chain)
-        self._store.join(self.record, self.shard, stat_folder=self._stat_folder)
+        self._store.join(self.record, self.shard, stat_folder=stat)
 
     def settled(self) -> Mapping[str, str] | None:
         """Return what was settled for this run, or for the run it extends. Blocking."""
@@ -135,10 +150,11 @@ class ShardRun:
         """
         self._evict()
         self._sweep()
+        self._restore()
         if retry:
             self._store.unmark_done(self.record, self.shard)
-            begin_retry(self.to.fs, self.work_folder, epoch=self._owned().lock.epoch)
-        self._retry_since = retry_since(self.to.fs, self.work_folder)
+            begin_retry(self.work_folder.fs, self.work_folder.path, epoch=self._owned().lock.epoch)
+        self._retry_since = retry_since(self.work_folder.fs, self.work_folder.path)
         published: list[str] = []
 
         def done(entry: Entry) -> None:
@@ -155,11 +171,25 @@ class ShardRun:
             done=done,
             retry_since=self._retry_since,
         )
-        retire_published(self._journals, published)
-        take_repaired(self._store, self.record, left.todo, self._repaired, folder=self._journals)
-        refuse_edited(self.to.fs, self._journals, left.todo, run=self.record.run)
+        self._retire(published)
+        take_repaired(self._store, self.record, left.todo, self._repaired, folder=self.work_folder.journals)
+        refuse_edited(self._place.input_fs, self.work_folder.journals, left.todo, run=self.record.run)
         self.tally.again = left.again
         return left
+
+    def _restore(self) -> None:
+        """Fetch what was recorded on machines that may be gone."""
+        if self.work_folder.copies is not None:
+            epoch = self._owned().lock.epoch
+            self._copies = Copies(
+                self.work_folder.fs, self.work_folder.copies, epoch=epoch, local=self.work_folder.journals
+            )
+            self._copies.restore()
+
+    def _retire(self, published: Collection[str]) -> None:
+        retire_published(self.work_folder.journals, published)
+        if self._copies is not None:
+            self._copies.retire({file_key(name) for name in published})
 
     def _evict(self) -> None:
         """Keep whoever owned this shard before from publishing, should it still be there and wake."""
@@ -174,7 +204,7 @@ class ShardRun:
         for folder in sorted(outputs):
             self.to.fs.sweep(folder, deep=False)
         self.to.fs.sweep(self.to.state, deep=True)
-        self.to.fs.sweep(self.work_folder, deep=True)
+        self.work_folder.disk.sweep(self.work_folder.local, deep=True)
         self._store.sweep()
 
     def jobs(self, left: Progress) -> list[FileJob]:
@@ -205,9 +235,13 @@ class ShardRun:
         """Build what scores and publishes this shard's files; it fails if the lock, which must be held, is lost."""
         owned = self._owned()
         journal = ShardJournal(
-            self._journals, epoch=owned.lock.epoch, identity=self.record.run, retry_since=self._retry_since
+            self.work_folder.journals,
+            epoch=owned.lock.epoch,
+            identity=self.record.run,
+            retry_since=self._retry_since,
+            copies=self._copies,
         )
-        inputs = InputFiles(self.to.fs)
+        inputs = InputFiles(self._place.input_fs)
         destination = Destination(
             output=self.to,
             lock=owned.lock,
@@ -217,7 +251,7 @@ class ShardRun:
                 "job_index": self.shard.job_index,
                 "world_size": self.record.world_size,
             },
-            scratch=self.work_folder,
+            scratch=self.work_folder.local,
         )
         publisher = Publisher(
             inputs, destination, plan, output_columns=output_columns, drop_failed=settings.drop_failed

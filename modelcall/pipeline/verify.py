@@ -18,10 +18,10 @@ from modelcall.state.row_set import RowSet
 from modelcall.state.run import STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from modelcall.formats.base import Source
-    from modelcall.fs.base import FileStat
+    from modelcall.fs.base import FileStat, FileSystem
     from modelcall.state.manifest import Entry
     from modelcall.state.run import RunRecord
     from modelcall.state.shard import OutputFolder
@@ -63,10 +63,13 @@ class Findings:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-def verify(output: OutputFolder, runs: Sequence[RunRecord]) -> Findings:
+def verify(
+    output: OutputFolder, runs: Sequence[RunRecord], *, store_of: Callable[[str], FileSystem] | None = None
+) -> Findings:
     """Check every file of a run's listing: published once, whole, as the manifest says, all rows in the input's order.
 
-    ``runs`` are the run and those it extends. Blocking.
+    ``runs`` are the run and those it extends; ``store_of`` finds the store of an input by its path, if that may be
+    another than the output's. Blocking.
 
     Raises:
         ConfigError: No run wrote here.
@@ -74,10 +77,11 @@ def verify(output: OutputFolder, runs: Sequence[RunRecord]) -> Findings:
     if not runs:
         raise ConfigError(f"{output.folder}: no run wrote here", hint="Name the output folder or file of a run.")
     findings = Findings()
+    places = _Places(output, store_of or (lambda _: output.fs))
     by_id = {record.run: record for record in runs}
     expected = {record.output_of(file): file.name for record in reversed(runs) for file in record.files}
     for name, file in expected.items():
-        findings.problems += _verify_file(output, name, file, by_id, findings)
+        findings.problems += _verify_file(places, name, file, by_id, findings)
     findings.strangers += _strangers(output, expected)
     return findings
 
@@ -89,17 +93,33 @@ def _strangers(output: OutputFolder, expected: Collection[str]) -> list[str]:
     return sorted(name for name in names if is_data_file(name) and name not in expected)
 
 
-def _verify_file(
-    output: OutputFolder, name: str, file: str, runs: Mapping[str, RunRecord], findings: Findings
-) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Places:
+    output: OutputFolder
+    store_of: Callable[[str], FileSystem]
+
+    def input(self, entry: Entry) -> Source | None:
+        """Return the input as it was scored, or None if it is gone, changed since, or out of reach."""
+        try:
+            fs = self.store_of(entry.input_path)
+            stat = fs.stat(entry.input_path)
+        except (OSError, ModelCallError):
+            return None
+        if f"{stat.size}-{stat.etag}" != entry.input:
+            return None
+        return open_source(lambda: fs.open(entry.input_path), name=entry.file)
+
+
+def _verify_file(places: _Places, name: str, file: str, runs: Mapping[str, RunRecord], findings: Findings) -> list[str]:
+    output = places.output
     try:
         entry, stat = _standing(output, name)
         if entry is None or entry.run not in runs:
             return [f"{name}: not published: {file} is unfinished"]
         seen = Findings()
-        problems = list(_entry_problems(output, entry, runs[entry.run], seen))
+        problems = list(_entry_problems(places, entry, runs[entry.run], seen))
         if problems and _standing(output, name) != (entry, stat):  # replaced meanwhile: what was read is of both
-            return _verify_file(output, name, file, runs, findings)
+            return _verify_file(places, name, file, runs, findings)
     except FatalError as error:
         return [error.message]
     findings.add(seen)
@@ -115,7 +135,8 @@ def _standing(output: OutputFolder, name: str) -> tuple[Entry | None, FileStat |
     return output.manifest.get(name), stat
 
 
-def _entry_problems(output: OutputFolder, entry: Entry, run: RunRecord, seen: Findings) -> Iterator[str]:
+def _entry_problems(places: _Places, entry: Entry, run: RunRecord, seen: Findings) -> Iterator[str]:
+    output = places.output
     if not output.fs.exists(output.path(entry.output)):
         yield "published, but the file is gone"
         return
@@ -124,7 +145,7 @@ def _entry_problems(output: OutputFolder, entry: Entry, run: RunRecord, seen: Fi
         standing = next((one for one in (entry, *entry.replacing) if one.sha256 == found), None)
         seen.count(standing or entry)
         if standing is not None:
-            yield from _problems(output, standing, run, seen)
+            yield from _problems(places, standing, run, seen)
             yield from () if entry.replacing else _list_problems(output, entry)
         else:
             size = output.fs.stat(output.path(entry.output)).size
@@ -149,9 +170,9 @@ def _list_problems(output: OutputFolder, entry: Entry) -> Iterator[str]:
         yield f"lists {listed.count:,} dropped rows, {entry.dropped:,} expected"
 
 
-def _problems(output: OutputFolder, entry: Entry, run: RunRecord, findings: Findings) -> Iterator[str]:
-    path = output.path(entry.output)
-    published = open_source(lambda: output.fs.open(path), name=entry.output)
+def _problems(places: _Places, entry: Entry, run: RunRecord, findings: Findings) -> Iterator[str]:
+    path, fs = places.output.path(entry.output), places.output.fs
+    published = open_source(lambda: fs.open(path), name=entry.output)
     try:
         missing = sorted(set(entry.columns).difference(published.column_names()))
         if missing and entry.rows > entry.dropped:  # JSON Lines without rows have no columns
@@ -160,7 +181,7 @@ def _problems(output: OutputFolder, entry: Entry, run: RunRecord, findings: Find
         if wrong := list(_results(published, entry)):
             yield from wrong
             return
-        original = _input(output, entry)
+        original = places.input(entry)
         if original is not None:
             findings.compared += 1
             yield from _compare(published, original, entry, run)
@@ -186,17 +207,6 @@ def _results(published: Source, entry: Entry) -> Iterator[str]:
         if count != expected:
             yield f"has {count:,} {what}, {expected:,} expected"
             return
-
-
-def _input(output: OutputFolder, entry: Entry) -> Source | None:
-    """Return the input as it was scored, or None if it is gone or changed since."""
-    try:
-        stat = output.fs.stat(entry.input_path)
-    except (OSError, ModelCallError):
-        return None
-    if f"{stat.size}-{stat.etag}" != entry.input:
-        return None
-    return open_source(lambda: output.fs.open(entry.input_path), name=entry.file)
 
 
 def _compare(published: Source, original: Source, entry: Entry, run: RunRecord) -> Iterator[str]:

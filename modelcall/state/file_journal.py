@@ -21,6 +21,7 @@ from modelcall.state.segments import Segment, records
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from modelcall.state.copies import Copies
     from modelcall.types import Outcome
 
 _HEADER_KEY = 0
@@ -38,8 +39,10 @@ class FileJournal:
         content: str = "",
         leftovers: list[Segment] | None = None,
         retry_since: int = 0,
+        copies: Copies | None = None,
     ) -> None:
         self._log = AppendFile(path)
+        self._copies = copies
         self._header: bytes | None = frame(_HEADER_KEY, header)
         self._earlier = earlier
         self.content = content
@@ -92,6 +95,8 @@ class FileJournal:
         self._log.append(data)
         self._written += len(data)
         self.unsynced = True
+        if self._copies is not None:
+            self._copies.add(Path(self.path).name, data)
 
     def sync(self) -> None:
         """Make what was written survive a power loss. Blocking.
@@ -118,6 +123,8 @@ class FileJournal:
         for segment in (*self._leftovers, *self._earlier):
             Path(segment.path).unlink(missing_ok=True)
         self._log.remove()
+        if self._copies is not None:
+            self._copies.retire({Path(self.path).name.partition(".")[0]})
 
 
 def folded(

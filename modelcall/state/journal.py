@@ -5,12 +5,14 @@ owner of that epoch appends. A later owner reads what stood there at its takeove
 process that wakes after it was replaced harms nobody.
 
 Outcomes are handed over at once, written every 100 ms and synced every second, both off the event loop and each in its
-own thread: a slow sync holds no write back. What was written survives ``kill -9``; what was synced, a power loss. A
+own thread: a slow sync holds no write back. What was written survives ``kill -9``; what was synced, a power loss; what
+was copied to a store, the loss of the machine (:mod:`modelcall.state.copies`; only where the stat folder is in one). A
 failed write or sync is fatal and never repeated.
 
 A published file whose failed rows are asked again has a journal once more. It begins with the outcomes of its output,
 read back into ``<file key>.<epoch>.published.log``, which appears whole and names the checksum of that output: as long
-as the manifest names the same, it stands for the output, and journals before it are leftovers.
+as the manifest names the same, it stands for the output, and journals before it are leftovers. Copies have its first
+line alone: the output itself is a copy of the rest, and is read back again on another machine.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +39,7 @@ from modelcall.state.segments import (
     believed,
     earlier_segments,
     file_key,
+    is_bare,
     journal_header,
     published_header,
     since_published,
@@ -46,10 +49,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from concurrent.futures import Executor
 
+    from modelcall.state.copies import Copies
     from modelcall.types import Outcome
 
 FLUSH_SECONDS = 0.1
 SYNC_SECONDS = 1.0
+LOOK_SECONDS = 1.0
+"""Between looks whether a copy is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +71,11 @@ class Base:
 class ShardJournal:
     """All journals of one shard, and the task that writes them."""
 
-    def __init__(self, folder: str, *, epoch: int, identity: str, retry_since: int = 0) -> None:
+    def __init__(
+        self, folder: str, *, epoch: int, identity: str, retry_since: int = 0, copies: Copies | None = None
+    ) -> None:
         self.folder = folder
+        self._copies = copies
         self._epoch = epoch
         self._retry_since = retry_since
         self._identity = identity
@@ -78,6 +87,7 @@ class ShardJournal:
         self._writing, self._syncing = asyncio.Lock(), asyncio.Lock()
         self._writer = ThreadPoolExecutor(1, "modelcall-journal")
         self._syncer = ThreadPoolExecutor(1, "modelcall-journal-sync")
+        self._copier = ThreadPoolExecutor(1, "modelcall-journal-copy")
         self.failure: FatalError | None = None
 
     def prepare(self) -> None:
@@ -103,8 +113,9 @@ class ShardJournal:
         since = since_published(earlier, base.checksum) if base else earlier
         leftovers = earlier[: len(earlier) - len(since)]
         stem = str(Path(self.folder) / f"{key}.{self._epoch:06d}")
-        if base is not None and not since:
-            since = [_read_back(f"{stem}{PUBLISHED}", self._epoch, header, base)]
+        if base is not None and (not since or is_bare(since[0])):
+            first = since[0] if since else Segment(f"{stem}{PUBLISHED}", 0, self._epoch)
+            since = [self._read_back(first, header, base), *since[1:]]
         journal = FileJournal(
             f"{stem}.log",
             header=header,
@@ -112,11 +123,19 @@ class ShardJournal:
             content=content,
             leftovers=leftovers,
             retry_since=self._retry_since if retry else 0,
+            copies=self._copies,
         )
         journal.load()
         with self._opening:
             self._open[key] = journal
         return journal
+
+    def _read_back(self, to: Segment, header: bytes, base: Base) -> Segment:
+        first = frame(0, published_header(header, base.checksum))
+        size = _read_back(to.path, first, base)
+        if self._copies is not None and to.epoch == self._epoch:
+            self._copies.add(Path(to.path).name, first)
+        return replace(to, size=size, published=base.checksum)
 
     def _opened(self) -> list[FileJournal]:
         """Return the journals there are now: files are opened in threads, at any moment."""
@@ -148,6 +167,10 @@ class ShardJournal:
             if unsynced or inherited:
                 await self._blocking(self._syncer, partial(_sync_all, [*unsynced, *inherited], self.folder))
 
+    async def _copy(self) -> None:
+        if self._copies is not None and self._copies.is_due:
+            await self._blocking(self._copier, self._copies.send)
+
     async def _blocking(self, thread: Executor, work: Callable[[], object]) -> None:
         """Do what is done even if nobody waits for it any more: what was taken must be written, a failure be known."""
         await asyncio.shield(asyncio.get_running_loop().run_in_executor(thread, self._guarded, work))
@@ -157,9 +180,10 @@ class ShardJournal:
         try:
             work()
         except OSError as error:
-            message = f"the journal in {self.folder} cannot be written: {error.strerror or error}"
+            where = error.filename or self.folder
             self.failure = FatalError(
-                message, hint="Free space or repair the disk, then start again: nothing recorded is lost."
+                f"the journal cannot be written: {where}: {error.strerror or error}",
+                hint="Free space or repair the storage, then start again: nothing recorded is lost.",
             )
             raise self.failure from error
 
@@ -173,6 +197,7 @@ class ShardJournal:
         self._tasks = [
             loop.create_task(_repeat(self.flush, FLUSH_SECONDS)),
             loop.create_task(_repeat(self._sync, SYNC_SECONDS - FLUSH_SECONDS)),
+            loop.create_task(_repeat(self._copy, LOOK_SECONDS)),
         ]
         for task in self._tasks:
             task.add_done_callback(partial(_tell_failure, on_failure))
@@ -189,14 +214,16 @@ class ShardJournal:
         try:
             await self.flush()
             await self._sync()
+            if self._copies is not None:
+                await self._blocking(self._copier, self._copies.send)
         finally:
-            for thread in (self._writer, self._syncer):
+            for thread in (self._writer, self._syncer, self._copier):
                 await asyncio.to_thread(thread.shutdown)
         self._raise()  # what was under way when the background ended
 
 
-def _read_back(path: str, epoch: int, header: bytes, base: Base) -> Segment:
-    """Read the outcomes of an output back into a journal that appears whole.
+def _read_back(path: str, first: bytes, base: Base) -> int:
+    """Read the outcomes of an output back into a journal that appears whole; return its bytes.
 
     Raises:
         FatalError: The disk refused.
@@ -204,14 +231,14 @@ def _read_back(path: str, epoch: int, header: bytes, base: Base) -> Segment:
     """
     try:
         with LocalSink(path, overwrite=True, mode=0o600) as sink:
-            sink.write(frame(0, published_header(header, base.checksum)))
+            sink.write(first)
             for row, outcome in base.outcomes():
                 sink.write(frame(row, outcomes.encode(outcome)))
             size = sink.tell()
             sink.commit()
     except OSError as error:
         raise storage_failure(error, writing=True) from error
-    return Segment(path, size, epoch, base.checksum)
+    return size
 
 
 def _write_all(dirty: list[tuple[FileJournal, list[bytes]]]) -> None:

@@ -163,7 +163,7 @@ def refuse_owned(
     Raises:
         ConfigError: A living process holds it.
     """
-    epoch = _newest(fs, folder)
+    epoch = last_epoch(fs, folder)
     if epoch:
         _refuse_living(fs, _path(folder, epoch), clock=clock, sleep=sleep)
     return epoch
@@ -173,7 +173,7 @@ def _path(folder: str, epoch: int) -> str:
     return f"{folder}/{epoch:06d}.json"
 
 
-def _newest(fs: FileSystem, folder: str) -> int:
+def last_epoch(fs: FileSystem, folder: str) -> int:
     """Return the last epoch, 0 if there is none: doubling, then halving, since epochs have no gaps."""
     low, step = 0, 1
     while fs.exists(_path(folder, low + step)):

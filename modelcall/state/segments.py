@@ -67,6 +67,12 @@ def header_of(segment: Segment) -> bytes | None:
     return None if facts is None else orjson.dumps({name: fact for name, fact in facts.items() if name != _PUBLISHED})
 
 
+def is_bare(segment: Segment) -> bool:
+    """Whether only the first line of a journal is here, as copies have it of one that was read back."""
+    with Path(segment.path).open("rb") as stream:
+        return len(stream.readline()) == segment.size
+
+
 def _facts(segment: Segment) -> dict[str, Any] | None:
     with Path(segment.path).open("rb") as stream:
         header = parse(stream.readline())

@@ -29,6 +29,8 @@ class OutputFolder:
     fs: FileSystem
     folder: str
     state: str
+    locks: tuple[FileSystem, str] | None = None
+    """Where locks are, and their store, if this one cannot keep them."""
 
     @property
     def manifest(self) -> Manifest:
@@ -39,17 +41,23 @@ class OutputFolder:
         """Return the path of an output file."""
         return f"{self.folder}/{output}"
 
+    @property
+    def failed_lists(self) -> str:
+        """The folder of the lists of failed rows."""
+        return f"{self.state}/failed"
+
     def failed_list(self, output: str) -> str:
         """Return the path of the list of an output's failed rows."""
-        return f"{self.state}/failed/{output}.jsonl"
+        return f"{self.failed_lists}/{output}.jsonl"
 
     def history(self, output: str) -> str:
         """Return the path of the failures of an output's rows that were asked again."""
         return f"{self.state}/history/{output}.jsonl"
 
-    def lock_folder(self, shard: ShardKey) -> str:
-        """Return where the owners of a shard are recorded."""
-        return f"{self.state}/locks/{shard}"
+    def lock(self, shard: ShardKey) -> tuple[FileSystem, str]:
+        """Return where the owners of a shard are recorded: the store, and the folder in it."""
+        fs, folder = self.locks or (self.fs, f"{self.state}/locks")
+        return fs, f"{folder}/{shard}"
 
 
 def output_folder(fs: FileSystem, output: str, *, single: bool) -> OutputFolder:

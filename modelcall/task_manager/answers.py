@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from modelcall.errors import ConfigError
 from modelcall.pipeline.answers import file_answers
-from modelcall.registry import load
-from modelcall.state.place import journal_folder, recorded_at
+from modelcall.state.copies import journals_of
+from modelcall.state.lock import last_epoch
+from modelcall.state.place import recorded_at
 from modelcall.state.shard import shard_files
 from modelcall.task_manager.places import Places, parts
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelcall.config.loading import LoadedTask
-    from modelcall.fs.base import FileSystem
     from modelcall.pipeline.answers import FileAnswers
     from modelcall.state.run import RunRecord
 
@@ -35,8 +35,7 @@ def answers(loaded: LoadedTask, *, job_index: int | None = None, world_size: int
     Raises:
         ConfigError: No run has begun, or it has no such shard.
     """
-    fs: FileSystem = load("filesystems", "local").target()
-    places = Places(loaded, fs)
+    places = Places(loaded)
     newest = places.store().newest()
     if newest is None:
         raise ConfigError("no run of this task has begun there", hint="Start it with modelcall run-task.")
@@ -49,9 +48,12 @@ def answers(loaded: LoadedTask, *, job_index: int | None = None, world_size: int
 
 
 def _files(places: Places, chain: list[RunRecord], mine: dict[str, int]) -> Iterator[FileAnswers]:
+    store = places.store()
     for run_index in range(1, chain[0].num_runs + 1):
         to = places.output(chain[0], run_index)
+        stat = places.stat_folder(to)
         for runs, shard in parts(chain, run_index, **mine):
-            work = recorded_at(places.store(), runs[0], shard, stat_folder=places.stat_folder(to))
-            for file in shard_files(runs[0], shard.job_index):
-                yield file_answers(to, runs, file, journal_folder(work), run_index=run_index)
+            work = recorded_at(store, runs[0], shard, stat=stat, other=places.other_stat_folder)
+            with journals_of(work, epoch=last_epoch(*to.lock(shard)) + 1) as journals:
+                for file in shard_files(runs[0], shard.job_index):
+                    yield file_answers(to, runs, file, journals, run_index=run_index)

@@ -2,46 +2,106 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from modelcall.config.paths import fill, fixed_prefix, placeholders_in
 from modelcall.formats.detect import is_data_file
+from modelcall.log import Message, say
 from modelcall.state.run import STATE, RunStore, ShardKey, run_key
 from modelcall.state.shard import OutputFolder, output_folder
+from modelcall.task_manager.stores import Stores, path_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from modelcall.config.loading import LoadedTask
     from modelcall.fs.base import FileSystem
+    from modelcall.state.place import StatFolder
     from modelcall.state.run import RunRecord
 
 
 class Places:
-    """Folders of a task's runs and of their outputs."""
+    """Folders of a task's runs and of their outputs, and the stores that have them.
 
-    def __init__(self, loaded: LoadedTask, fs: FileSystem) -> None:
+    Runs and locks stand beside the output, for all shards to find, wherever they keep their progress. A store that
+    cannot create a name for exactly one writer keeps none of them: then they stand in the stat folder.
+    """
+
+    def __init__(self, loaded: LoadedTask) -> None:
         self._loaded = loaded
-        self._fs = fs
+        self._stores = Stores(loaded.storage, loaded.environment)
         self.single = is_data_file(loaded.paths.output)
+
+    @property
+    def input_fs(self) -> FileSystem:
+        """The store of the input."""
+        return self._stores.at(self._loaded.paths.input)
+
+    @property
+    def output_fs(self) -> FileSystem:
+        """The store of the output."""
+        return self._stores.at(self._loaded.paths.output)
+
+    @property
+    def _keeps_locks(self) -> bool:
+        return self.output_fs.capabilities.put_if_absent
+
+    def warn(self) -> None:
+        """Say in the log what the output's store cannot promise."""
+        output = self._loaded.paths.output
+        if not self.output_fs.capabilities.atomic:
+            text = (
+                f"{output}: its store does not show files whole at once; who reads while a file is written sees a part"
+            )
+            say(Message.WARNING, text=text, cause=output)
+        if not self._keeps_locks:
+            text = (
+                f"{output}: its store keeps no locks; they and the progress are in {self._stat_path()}: see to it that"
+            )
+            say(Message.WARNING, text=f"{text} nobody else writes there", cause=f"{output} locks")
 
     def store(self) -> RunStore:
         """Return the runs of this task and output folder; a fixed single output file keeps them by its name."""
         output, task = self._loaded.paths.output, self._loaded.task
+        key = run_key(task.task_name, task.data.output_folder)
+        if not self._keeps_locks:
+            stat = self._stores.stat_folder(self._stat_path())
+            return RunStore(stat.fs, f"{stat.path}/runs/{key}")
         anchor = f"{fixed_prefix(output)}/{STATE}"
         if self.single and not placeholders_in(output):
-            anchor = output_folder(self._fs, output, single=True).state
-        return RunStore(self._fs, f"{anchor}/runs/{run_key(task.task_name, task.data.output_folder)}")
+            anchor = output_folder(self.output_fs, output, single=True).state
+        return RunStore(self.output_fs, f"{anchor}/runs/{key}")
 
     def output(self, record: RunRecord, run_index: int) -> OutputFolder:
         """Return where a pass of a run writes."""
         task_name = self._loaded.task.task_name
         values = {"timestamp": record.timestamp, "task_name": task_name, "run_index": str(run_index)}
-        return output_folder(self._fs, fill(self._loaded.paths.output, values), single=record.output_file is not None)
+        to = output_folder(
+            self.output_fs, fill(self._loaded.paths.output, values), single=record.output_file is not None
+        )
+        if self._keeps_locks:
+            return to
+        stat = self._stores.stat_folder(self._stat_path())
+        return replace(to, locks=(stat.fs, f"{stat.path}/locks/{path_key(to.state)}"))
 
-    def stat_folder(self, to: OutputFolder) -> str:
-        """Return where the progress of an output is kept."""
-        return self._loaded.paths.stat or to.state
+    def stat_folder(self, to: OutputFolder) -> StatFolder:
+        """Return where the progress of an output is kept.
+
+        Raises:
+            ConfigError: The store cannot keep any.
+        """
+        return self._stores.stat_folder(
+            to.state if self._keeps_locks and not self._loaded.paths.stat else self._stat_path()
+        )
+
+    def other_stat_folder(self, path: str) -> StatFolder:
+        """Return another stat folder, that an earlier start was given."""
+        return self._stores.stat_folder(path)
+
+    def _stat_path(self) -> str:
+        """Return the stat folder of the task; for a store that keeps no progress a local one by default."""
+        return self._loaded.paths.stat or self._stores.local_folder(self._loaded.paths.output)
 
 
 def parts(

@@ -111,7 +111,7 @@ class Scoring:
         return scorer
 
     async def _work(self, run: ShardRun, scorer: RowScorer, left: Progress) -> None:
-        ledger = Ledger(f"{run.work_folder}/ledger.log", interval=self._task.concurrency.parquet_save_interval)
+        ledger = Ledger(f"{run.work_folder.local}/ledger.log", interval=self._task.concurrency.parquet_save_interval)
         runner = run.runner(
             scorer,
             self._columns,

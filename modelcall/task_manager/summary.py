@@ -74,6 +74,8 @@ class Summary:
     shard: Shard
     max_failed_ratio: float
     outputs: list[str] = field(default_factory=list)
+    failed_lists: list[str] = field(default_factory=list)
+    """Folders with lists of failed rows."""
     passes: list[Tally] = field(default_factory=list)
     retry: bool = False
     """Failed rows were to be asked again."""

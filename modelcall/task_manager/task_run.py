@@ -15,7 +15,7 @@ from modelcall.formats.detect import is_data_file
 from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.placement import check_folder, check_placement
 from modelcall.pipeline.preflight import look, require_column
-from modelcall.pipeline.shard_run import Limits, ShardRun
+from modelcall.pipeline.shard_run import Limits, ShardPlace, ShardRun
 from modelcall.registry import BUILT_IN, load
 from modelcall.state.listing import Listing, list_input
 from modelcall.state.lock import refuse_owned
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from modelcall.config.loading import LoadedTask
-    from modelcall.fs.base import FileSystem
     from modelcall.mock.process import EmbeddedServer
     from modelcall.pipeline.preflight import Seen
     from modelcall.scorers.planning import ScorerPlan
     from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunRecord, RunStore
+    from modelcall.state.shard import OutputFolder
     from modelcall.task_manager.summary import Begins, Invocation, Stop
     from modelcall.types import RunListener
 
@@ -61,7 +61,6 @@ class TaskRun:
         self._begins = begins
         self._stop = stop
         self._now = now
-        self._fs: FileSystem = load("filesystems", "local").target()
         self.shard = resolve_shard(
             self._task.distributed,
             loaded.environment,
@@ -76,7 +75,7 @@ class TaskRun:
             prefix=self._task.data.output_prefix,
         )
         self._num_runs = self._task.distributed.num_runs if self._task.distributed.enabled else 1
-        self._places = Places(loaded, self._fs)
+        self._places = Places(loaded)
         self._listing: Listing | None = None
         self._seen: Seen | None = None
         self._server = _embedded_server(loaded)
@@ -88,7 +87,7 @@ class TaskRun:
         Raises:
             ConfigError: Nothing was started.
         """
-        store = self._places.store()
+        store = await asyncio.to_thread(self._places.store)
         try:
             start = await asyncio.to_thread(self._begin, store)
         except OSError as error:
@@ -130,15 +129,20 @@ class TaskRun:
         limits = Limits(debug.max_files, debug.max_items_per_file) if debug.enabled else Limits()
         for run_index in range(1, start.record.num_runs + 1):
             to = self._places.output(start.record, run_index)
-            stat = self._places.stat_folder(to)
             summary.outputs.append(to.path(start.record.output_file) if start.record.output_file else to.folder)
             mine = {"job_index": self.shard.job_index, "world_size": self.shard.world_size}
             for part, shard in parts(chain, run_index, **mine):
                 if self._stop.signal is not None:
                     return
-                run = ShardRun(store, part, shard, to, stat_folder=stat, limits=limits, repaired=start.repaired)
+                run = ShardRun(store, part, shard, self._shard_place(to), limits=limits, repaired=start.repaired)
                 summary.passes.append(run.tally)
                 summary.worked |= await scoring.run(run)
+                if run.tally.failed:
+                    summary.failed_lists += await asyncio.to_thread(_failed_lists, to)
+
+    def _shard_place(self, to: OutputFolder) -> ShardPlace:
+        places = self._places
+        return ShardPlace(places.input_fs, to, places.stat_folder(to), places.other_stat_folder)
 
     def _begin(self, store: RunStore) -> Start:
         output = self._loaded.paths.output
@@ -173,7 +177,7 @@ class TaskRun:
 
     def _list(self) -> Listing:
         if self._listing is None:
-            self._listing = list_input(self._fs, self._loaded.paths.input, is_data=is_data_file)
+            self._listing = list_input(self._places.input_fs, self._loaded.paths.input, is_data=is_data_file)
         return self._listing
 
     def _check_before(self, record: RunRecord) -> None:
@@ -182,29 +186,28 @@ class TaskRun:
         That one, killed, goes on with the newest run: it must find its own.
         """
         files = shard_files(record, self.shard.job_index)
-        for run_index in range(1, record.num_runs + 1):
-            refuse_owned(self._fs, self._places.output(record, run_index).lock_folder(self._key(run_index)))
+        outputs = [self._places.output(record, run_index) for run_index in range(1, record.num_runs + 1)]
+        for run_index, to in enumerate(outputs, 1):
+            refuse_owned(*to.lock(ShardKey(run_index, self.shard.job_index)))
         self._look(files)
         if self._loaded.paths.stat:
-            check_folder(self._fs, self._loaded.paths.stat, key="data.stat_folder")
-        for run_index in range(1, record.num_runs + 1):
-            to = self._places.output(record, run_index)
+            stat = self._places.stat_folder(outputs[0])
+            check_folder(stat.fs, stat.path, key="data.stat_folder")
+        for to in outputs:
             check_placement(record, to.folder)
-            check_folder(self._fs, to.folder, key="data.output_folder")
+            check_folder(to.fs, to.folder, key="data.output_folder")
             delete = self._task.options.delete_existing and record.extends is None
             refuse_finished(to, files, record.output_of, delete_existing=delete)
+        self._places.warn()
 
     def _look(self, files: Sequence[ListedFile]) -> Seen:
         """Look at input files, once a start."""
         if self._seen is None:
-            seen = look(self._fs, files, self._columns)
+            seen = look(self._places.input_fs, files, self._columns)
             if self._plan.needed:
                 require_column(self._plan.needed, seen)
             self._seen = seen
         return self._seen
-
-    def _key(self, run_index: int) -> ShardKey:
-        return ShardKey(run_index, self.shard.job_index)
 
     def _summary(self, start: Start) -> Summary:
         return Summary(
@@ -223,6 +226,10 @@ class TaskRun:
         if self._server is not None and not self._served:
             self._served = (servers.enter_context(self._server).base_url,)
         return self._served
+
+
+def _failed_lists(to: OutputFolder) -> list[str]:
+    return [to.failed_lists] if to.fs.exists(to.failed_lists) else []
 
 
 def _plan_scorer(loaded: LoadedTask, listener: RunListener) -> ScorerPlan:

@@ -74,7 +74,8 @@ def test_a_scorer_of_ones_own_with_options(shell: Shell) -> None:
         ("out.jsonl.gz", [], "output is not compressed"),
         ("out.jsonl", ["--output_format", "parquet"], "its suffix says jsonl"),
         ("out", ["--output_format", "parqet"], 'did you mean "parquet"'),
-        ("out", ["--fs", "tos"], "local"),
+        ("out", ["--fs", "tos"], "OUT: tos://$TOS_BUCKET/out needs TOS_BUCKET, TOS_ENDPOINT, TOS_REGION"),
+        ("ss3://bucket/out", [], 'there is no storage for ss3:// URLs; did you mean "s3"?'),
     ],
 )
 def test_what_cannot_be_written_is_refused(shell: Shell, target: str, more: list[str], says: str) -> None:

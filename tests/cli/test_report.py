@@ -70,9 +70,10 @@ def test_tokens_cost_what_the_model_file_says_and_nothing_is_made_up_without_pri
 
 
 def test_the_table_tells_failures_with_their_first_reason_and_nothing_acts(tmp_path: Path) -> None:
-    failed = tmp_path / ".modelcall/failed"
-    failed.mkdir(parents=True)
-    text = "\n".join(report(summary(tmp_path, tally(failed=2))).lines())
+    failed = str(tmp_path / ".modelcall/failed")
+    told = summary(tmp_path, tally(failed=2))
+    told.failed_lists = [failed]
+    text = "\n".join(report(told).lines())
     assert "invalid_output  2, first a.jsonl row 7: \\x1b[31mno JSON" in text
     assert f"failed rows       {failed}" in text
     assert "shard             1 of 4, by the command line" in text

@@ -204,11 +204,6 @@ def test_disabled_blocks_and_defaults_are_never_mistakes(load: Load, line: str) 
 
 
 USED = {
-    "data.input_folder": "tos://bucket/in",
-    "data.output_folder": "s3://bucket/out",
-    "data.stat_folder": "tos://bucket/stat",
-    "data.root": "tos://bucket",
-    "data.fs": "tos",
     "data.unify_schema": "true",
     "preprocess.enabled": "true",
     "concurrency.num_workers": "2",
@@ -486,14 +481,14 @@ def test_wrong_options_are_told_by_their_flags(environment: Environment) -> None
     with pytest.raises(ConfigError) as caught:
         task_from_options(
             "pipeline",
-            {"output_folder": "tos://b/o", "chunk_size": 0, "scorer": "quality"},
+            {"output_folder": "toss://b/o", "chunk_size": 0, "scorer": "quality"},
             environment=environment,
         )
 
     assert [str(mistake) for mistake in caught.value.mistakes] == [
-        "OUT: this version does not support storage other than the local disk; use a local path",
         "IN: is required",
         "--chunk_size: must be at least 1, got 0",
+        'OUT: there is no storage for toss:// URLs; did you mean "tos"?',
     ]
 
 

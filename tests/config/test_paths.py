@@ -8,15 +8,16 @@ from hypothesis import strategies as st
 
 from modelcall.config.environment import Environment
 from modelcall.config.paths import (
+    NO_BUCKET,
+    DataRoot,
+    data_path,
     data_root,
     fill,
     fixed_prefix,
-    local_path,
     placeholders_in,
     safe_name,
     unknown_placeholders,
 )
-from modelcall.errors import ConfigError
 
 HERE = Environment({"HOME": "/home/u"}, cwd=Path("/work"))
 WITH_ROOT = Environment({"DATA_ROOT": "/data"}, cwd=Path("/work"))
@@ -29,24 +30,50 @@ def root(
     fs: str | None = None,
     task_root: str | None = None,
     task_fs: str | None = None,
-) -> str:
+) -> DataRoot:
     return data_root(environment=environment, root=flag, fs=fs, task_root=task_root, task_fs=task_fs)
 
 
 def test_data_root_by_precedence() -> None:
-    assert root(flag="/flag", fs="local", task_root="/task") == "/flag"
-    assert root(fs="local", task_root="/task") == "/work"
-    assert root(task_root="/task", task_fs="local") == "/task"
-    assert root(task_fs="local") == "/work"
-    assert root() == "/data"
-    assert root(HERE) == "/work"
-    assert root(task_root="corpora") == "/work/corpora"
+    assert root(flag="/flag", fs="local", task_root="/task") == DataRoot("/flag")
+    assert root(fs="local", task_root="/task") == DataRoot("/work")
+    assert root(task_root="/task", task_fs="local") == DataRoot("/task")
+    assert root(task_fs="local") == DataRoot("/work")
+    assert root() == DataRoot("/data")
+    assert root(HERE) == DataRoot("/work")
+    assert root(task_root="corpora") == DataRoot("/work/corpora")
 
 
-@pytest.mark.parametrize(("flag", "fs", "task_fs"), [("tos://b", None, None), (None, "tos", None), (None, None, "a:C")])
-def test_remote_roots_are_refused_in_this_version(flag: str | None, fs: str | None, task_fs: str | None) -> None:
-    with pytest.raises(ConfigError, match="this version does not support storage other than the local disk"):
-        root(flag=flag, fs=fs, task_fs=task_fs)
+WITH_BUCKET = Environment({"TOS_BUCKET": "corpus", "DATA_ROOT": "/data"}, cwd=Path("/work"))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"fs": "tos"}, "tos://corpus"),
+        ({"task_fs": "tos"}, "tos://corpus"),
+        ({"fs": "tos", "task_root": "/task"}, "tos://corpus"),
+        ({"flag": "users/x/", "fs": "tos"}, "tos://corpus/users/x"),
+        ({"task_root": "users/x", "task_fs": "tos"}, "tos://corpus/users/x"),
+        ({"flag": "TOS://other/a/", "fs": "local"}, "tos://other/a"),
+        ({"flag": "/x", "fs": "tos"}, "/x"),
+        ({"fs": "local", "task_fs": "tos"}, "/work"),
+        ({"task_root": "s3://bucket/x"}, "s3://bucket/x"),
+    ],
+)
+def test_roots_in_stores(options: dict[str, str], expected: str) -> None:
+    assert root(WITH_BUCKET, **options) == DataRoot(expected)
+
+
+def test_the_root_of_a_plug_in_is_the_one_given_beside_it() -> None:
+    assert root(fs="my.store:Store", task_root="mine://a") == DataRoot("mine://a", "my.store:Store")
+    assert root(task_fs="my.store:Store") == DataRoot("/data", "my.store:Store")
+    assert root(HERE, task_fs="my.store:Store") == DataRoot("/work", "my.store:Store")
+    assert root(fs="tos", task_fs="my.store:Store").plugin is None
+
+
+def test_a_root_without_its_bucket_says_what_is_missing() -> None:
+    assert root(HERE, fs="tos").base == f"tos://{NO_BUCKET}"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +94,27 @@ def test_remote_roots_are_refused_in_this_version(flag: str | None, fs: str | No
     ],
 )
 def test_local_path(path: str, expected: str) -> None:
-    assert local_path(path, root="/data", environment=HERE) == expected
+    assert data_path(path, root="/data", environment=HERE) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("users/x", "tos://b/r/users/x"),
+        ("users/x/", "tos://b/r/users/x"),
+        ("a/../b", "tos://b/r/b"),
+        ("a/*.jsonl", "tos://b/r/a/*.jsonl"),
+        ("a%20b", "tos://b/r/a%20b"),
+        ("/abs/x", "/abs/x"),
+        ("./x", "/work/x"),
+        ("~/x", "/home/u/x"),
+        ("file:///x", "/x"),
+        ("S3://b/x/", "s3://b/x"),
+        ("tos://c/a//b", "tos://c/a//b"),
+    ],
+)
+def test_path_below_a_remote_root(path: str, expected: str) -> None:
+    assert data_path(path, root="tos://b/r", environment=HERE) == expected
 
 
 @pytest.mark.parametrize(
@@ -77,6 +124,8 @@ def test_local_path(path: str, expected: str) -> None:
         ("/a/run-{timestamp}", "/a"),
         ("/a/{task_name}/{timestamp}", "/a"),
         ("/{timestamp}", "/"),
+        ("tos://b/{timestamp}", "tos://b"),
+        ("memory://{timestamp}/x", "memory://"),
         ("/a/{other}/b", "/a/{other}/b"),
         ("/a/b", "/a/b"),
     ],

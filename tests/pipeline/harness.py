@@ -19,11 +19,12 @@ from modelcall.observe.fanout import Fanout
 from modelcall.permits import Permits
 from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.runner import Runner, RunnerSettings
-from modelcall.pipeline.shard_run import Limits, ShardRun
+from modelcall.pipeline.shard_run import Limits, ShardPlace, ShardRun
 from modelcall.pipeline.tally import Tally
 from modelcall.pipeline.verify import Findings, verify
 from modelcall.state.ledger import Ledger
 from modelcall.state.listing import list_input
+from modelcall.state.place import StatFolder
 from modelcall.state.run import RunRecord, RunStore, ShardKey, noted_runs
 from modelcall.state.shard import output_at, output_folder
 from modelcall.types import (
@@ -151,7 +152,9 @@ class Bench:
             record = store.create(self._record()) or store.newest()  # another start may be first
         assert record is not None
         to = output_folder(self._fs, str(self.output), single=False)
-        return ShardRun(store, [record], ShardKey(1, 0), to, stat_folder=str(to.state), limits=limits)
+        stat = StatFolder(self._fs, to.state, self._fs, to.state)
+        place = ShardPlace(self._fs, to, stat, lambda path: StatFolder(self._fs, path, self._fs, path))
+        return ShardRun(store, [record], ShardKey(1, 0), place, limits=limits)
 
     def _record(self) -> RunRecord:
         listing = list_input(self._fs, str(self.input), is_data=is_data_file)
@@ -187,7 +190,7 @@ class Bench:
         async with run.owned(delete_existing=False):
             left = run.progress(retry=retry)
             run.tally.unfinished = len(left.todo)
-            ledger = Ledger(f"{run.work_folder}/ledger.log", interval=ledger_interval)
+            ledger = Ledger(f"{run.work_folder.local}/ledger.log", interval=ledger_interval)
             listener = Fanout(self.seen, ledger)
             self.runner = run.runner(judge, plan, output_columns=output_columns, listener=listener, settings=settings)
             try:

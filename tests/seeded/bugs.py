@@ -32,8 +32,8 @@ BUGS = (
     Bug(
         "journal: a failed sync is tried again",
         "state/journal.py",
-        "            self.failure = FatalError(\n                message, hint=",
-        "            FatalError(\n                message, hint=",
+        '            self.failure = FatalError(\n                f"the journal',
+        '            FatalError(\n                f"the journal',
         (TESTS_OF_JOURNAL,),
     ),
     Bug(
@@ -447,7 +447,7 @@ BUGS = (
     Bug(
         "start: answers in another stat folder not missed",
         "pipeline/shard_run.py",
-        "        await to_its_end(place)\n",
+        "        await to_its_end(partial(elsewhere, stat=place.stat, other=place.other_stat))\n",
         "",
         ("tests/resume/test_refusals.py",),
     ),
