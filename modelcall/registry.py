@@ -44,7 +44,10 @@ BUILT_IN: Mapping[str, Mapping[str, BuiltIn]] = {
         "custom": BuiltIn("modelcall.scorers.rule_plan:plan_custom"),
     },
     "servers": {"embedded": BuiltIn("modelcall.mock.embedded:embedded_server")},
-    "engines": {"inline": BuiltIn("modelcall.engines.inline:InlineEngine")},
+    "engines": {
+        "inline": BuiltIn("modelcall.engines.inline:InlineEngine"),
+        "processes": BuiltIn("modelcall.engines.processes:ProcessEngine"),
+    },
     "filesystems": {
         "local": BuiltIn("modelcall.fs.local:LocalFileSystem"),
         "tos": BuiltIn("modelcall.fs.tos.filesystem:tos_file_system"),

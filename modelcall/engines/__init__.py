@@ -1,1 +1,1 @@
-"""Where jobs run: in this process; later on more cores and machines."""
+"""Where jobs run: in this process, or in many on this machine; later on more machines."""

@@ -7,13 +7,23 @@ how many processes or machines it runs, and which job goes to which.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+
+class OfJob(Protocol):
+    """What comes of a job; it says of which."""
+
+    @property
+    def job(self) -> Any:  # noqa: ANN401  whatever the work takes for a job
+        """The job, equal to the one that was given out."""
+
 
 Job = TypeVar("Job")
-Result = TypeVar("Result")
+Result = TypeVar("Result", bound=OfJob)
 
 Work: TypeAlias = Callable[[AsyncIterator[Job]], AsyncGenerator[Result, None]]
-"""Takes jobs as it becomes ready for them, yields their results as they end, in any order. Closed, it has ended."""
+"""Takes jobs as it becomes ready for them, yields one result of each as they end, in any order. Closed or cancelled, it
+has ended: jobs that were not through have no result, and may be done again."""
 
 
 class Engine(Protocol):

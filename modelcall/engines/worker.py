@@ -1,0 +1,128 @@
+"""What happens in a worker process: it asks for jobs, and sends back what comes of them.
+
+It heeds no signals: whoever stops the run tells its owner, who tells the worker. If the owner dies the worker does so
+at once, too; what it was doing is unfinished then, as after any kill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import traceback
+from contextlib import aclosing, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from modelcall.errors import ModelCallError
+from modelcall.log import setup
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from multiprocessing.connection import Connection
+
+    from modelcall.engines.base import Job, Result, Work
+    from modelcall.log import LogSettings
+
+OWNER_GONE: Final = 70
+"""Exit code of a worker that has nobody to report to."""
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What a worker does not heed."""
+
+
+class WorkerError(RuntimeError):
+    """Something that nobody foresaw was raised in a worker; the text is its traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The worker is ready for a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A job for the worker; None: there are no more."""
+
+    job: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """A result."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The work has ended, by itself, as it was told to, or with an error."""
+
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The work is to end now."""
+
+
+def serve(connection: Connection, work: Work[Job, Result], log: LogSettings | None) -> None:
+    """Work until there are no more jobs; what a process is started with."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    try:
+        with setup(log) if log is not None else nullcontext():
+            asyncio.run(_serve(connection, work))
+    except OSError:  # the owner is gone
+        os._exit(OWNER_GONE)
+
+
+async def _serve(connection: Connection, work: Work[Job, Result]) -> None:
+    loop = asyncio.get_running_loop()
+    jobs: asyncio.Queue[Any] = asyncio.Queue()
+    working = loop.create_task(_work(connection, work, jobs))
+
+    def hear() -> None:
+        try:
+            while connection.poll():
+                told = connection.recv()
+                if isinstance(told, Given):
+                    jobs.put_nowait(told.job)
+                else:
+                    working.cancel()
+        except (EOFError, OSError):
+            os._exit(OWNER_GONE)
+
+    loop.add_reader(connection.fileno(), hear)
+    try:
+        await working
+    except asyncio.CancelledError:
+        connection.send(Ended())
+    except Exception as error:  # noqa: BLE001  the worker's boundary: the owner raises it
+        connection.send(Ended(_portable(error)))
+    else:
+        connection.send(Ended())
+    finally:
+        loop.remove_reader(connection.fileno())
+
+
+async def _work(connection: Connection, work: Work[Job, Result], jobs: asyncio.Queue[Any]) -> None:
+    async with aclosing(work(_given(connection, jobs))) as results:
+        async for result in results:
+            connection.send(Came(result))
+
+
+async def _given(connection: Connection, jobs: asyncio.Queue[Any]) -> AsyncIterator[Any]:
+    while True:
+        connection.send(Wanted())
+        job = await jobs.get()
+        if job is None:
+            return
+        yield job
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that the owner can unpickle: our own as they are, any other as its traceback."""
+    if isinstance(error, ModelCallError):
+        return error
+    return WorkerError("".join(traceback.format_exception(error)).strip())

@@ -1,0 +1,128 @@
+"""What workers do in these tests; they import it by name."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelcall.engines.processes import ProcessEngine
+from modelcall.errors import ConfigError, FatalError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    name: str
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    job: Job
+    said: str
+
+
+async def square(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+    """Answer at once."""
+    async for job in jobs:
+        yield Result(job, f"{int(job.name) ** 2}")
+
+
+async def pid(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+    """Say which process it is, when all who are needed are there."""
+    async for job in jobs:
+        (Path(job.folder) / f"{os.getpid()}").touch()
+        while len(list(Path(job.folder).iterdir())) < int(job.name):
+            await asyncio.sleep(0.01)
+        yield Result(job, str(os.getpid()))
+
+
+async def two_at_once(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+    """Take two jobs, answer the second first."""
+    held: list[Job] = []
+    async for job in jobs:
+        held.append(job)
+        if len(held) == 2:
+            for taken in reversed(held):
+                yield Result(taken, "pair")
+            held.clear()
+
+
+async def raises(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+    async for job in jobs:
+        if job.name == "ours":
+            raise FatalError("disk full", hint="free space")
+        if job.name == "other":
+            raise ZeroDivisionError("by nothing")
+        if job.name == "unpicklable":
+            yield Result(job, lambda: 1)  # type: ignore[arg-type]  # what cannot be sent
+        yield Result(job, "fine")
+
+
+async def dies(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+    """Die with jobs named ``once`` the first time, with ``always`` each time."""
+    async for job in jobs:
+        mark = Path(job.folder) / job.name
+        tries = int(mark.read_text()) if mark.exists() else 0
+        mark.write_text(str(tries + 1))
+        if job.name == "always" or (job.name.startswith("once") and not tries):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if job.name == "leaves":
+            sys.stdout.flush()
+            os._exit(3)
+        yield Result(job, f"try {tries + 1}")
+
+
+async def waits(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+    """Take what is sent, wait for ever, and leave a note on the way out."""
+    async for job in jobs:
+        (Path(job.folder) / f"began-{os.getpid()}").touch()
+        if job.name == "quick":
+            yield Result(job, "done")
+            continue
+        try:
+            (Path(job.folder) / f"waits-{job.name}").touch()
+            await asyncio.sleep(3600)
+        finally:
+            (Path(job.folder) / f"ended-{os.getpid()}").touch()
+            if job.name == "stubborn":
+                await asyncio.sleep(3600)
+
+
+def unloadable() -> None:
+    """Stand for a work that cannot be unpickled."""
+
+
+class Unloadable:
+    """Cannot be made in another process."""
+
+    def __call__(self, jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+        return square(jobs)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_refuse, ())
+
+
+def _refuse() -> None:
+    raise ConfigError("cannot be made here")
+
+
+async def own(folder: str) -> None:
+    """Be the owner of two workers that wait."""
+    engine = ProcessEngine(2)
+    jobs = [Job("a", folder), Job("b", folder)]
+    async for _ in engine.run(waits, jobs):
+        pass
+
+
+if __name__ == "__main__":
+    from tests.engines import works
+
+    asyncio.run(works.own(sys.argv[1]))
