@@ -17,6 +17,7 @@ Broad ``except`` clauses, one at each boundary, each with its policy:
 - row preprocessor (``data_processing.items``): a ``FileFailure`` with row, file and line: no row is dropped by accident
 - a user's module and constructor (``registry``, ``scorers.options``): a ``ConfigError`` with file and line
 - the file of a tokenizer (``tokens``): its library raises bare exceptions; a ``ConfigError``
+- worker (``engines.worker``): its owner raises it; what is not ours arrives as its traceback
 - observer (``observe.observers``): said once in the log; the run goes on
 - command line (``cli.main``): exit 1, with the traceback in the log and one line on the screen
 """

@@ -7,6 +7,7 @@ the current folder; folders with data are never searched.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import sys
 import traceback
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
-Kind: TypeAlias = Literal["scorers", "scorer plans", "engines", "filesystems", "formats", "servers"]
+Kind: TypeAlias = Literal["scorers", "scorer plans", "preprocessors", "engines", "filesystems", "formats", "servers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ BUILT_IN: Mapping[str, Mapping[str, BuiltIn]] = {
         "llm": BuiltIn("modelcall.scorers.judge_plan:plan"),
         "quality": BuiltIn("modelcall.scorers.rule_plan:plan_quality"),
         "custom": BuiltIn("modelcall.scorers.rule_plan:plan_custom"),
+    },
+    "preprocessors": {
+        "github_raw_code": BuiltIn("modelcall.data_processing.github_raw_code:GithubRawCode"),
+        "universal": BuiltIn("modelcall.data_processing.universal:Universal"),
     },
     "servers": {"embedded": BuiltIn("modelcall.mock.embedded:embedded_server")},
     "engines": {
@@ -170,6 +175,12 @@ def place_of(error: BaseException) -> str:
     theirs = [frame for frame in frames if not frame.filename.startswith(ours)]
     last = (theirs or frames)[-1:]
     return f"{last[0].filename}:{last[0].lineno}" if last else "unknown place"
+
+
+def source_hash(target: Any) -> str:  # noqa: ANN401  a class or function
+    """Return a digest of the module that a user's class stands in: another code is another result."""
+    file = getattr(sys.modules[target.__module__], "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "unknown"
 
 
 def _attribute(module: ModuleType, attribute: str, ref: str) -> Any:  # noqa: ANN401  any class

@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "run-task": "Run a task: one YAML file says what is read, asked and written.",
     "pipeline": "Score one file or folder into another; without a model, by the built-in quality rules.",
     "api-call": "Score a folder with a model and a prompt, without a task file.",
+    "preprocess": "Turn raw files into clean Parquet files of one form, on all cores.",
     "validate": "Show all mistakes of a task file at once; starts nothing.",
     "results": "Show the answers of a run as they are, while it goes on or after it.",
     "verify": "Read again what a run wrote, and prove that every row is there once.",

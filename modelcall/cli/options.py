@@ -52,7 +52,7 @@ ScorerOptions: TypeAlias = Annotated[
 ]
 
 
-def scorer_options(texts: list[str] | None) -> dict[str, object] | None:
+def keyed(texts: list[str] | None, *, shown: str) -> dict[str, object] | None:
     """Read ``KEY=VALUE`` texts; values are YAML.
 
     Raises:
@@ -63,8 +63,8 @@ def scorer_options(texts: list[str] | None) -> dict[str, object] | None:
     pairs = [text.partition("=") for text in texts]
     for text, (key, equals, _) in zip(texts, pairs, strict=True):
         if not equals or not key.strip():
-            raise usage_error(f"--scorer_option: write KEY=VALUE, got {text!r}")
-    return {key.strip(): parse_value(value, shown="--scorer_option") for key, _, value in pairs}
+            raise usage_error(f"{shown}: write KEY=VALUE, got {text!r}")
+    return {key.strip(): parse_value(value, shown=shown) for key, _, value in pairs}
 
 
 def one_of(value: str, known: tuple[str, ...], *, option: str) -> str:

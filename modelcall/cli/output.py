@@ -12,9 +12,11 @@ from modelcall.errors import FatalError
 from modelcall.log.inert import capped, inert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _LONGEST = 2000
+FILES_SHOWN = 5
+"""Of many files, as many are named."""
 
 
 def shown(value: object, *, chars: int = _LONGEST) -> str:
@@ -41,6 +43,19 @@ def table(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Lay pairs out as lines, the left column as wide as its longest entry."""
     width = max((len(name) for name, _ in rows), default=0)
     return [f"{name:<{width}}  {value}".rstrip() for name, value in rows]
+
+
+def counted(**counts: int) -> Iterator[str]:
+    """Yield what there is how much of; ``done`` always."""
+    return (f"{count:,} {name}" for name, count in counts.items() if count or name == "done")
+
+
+def named(names: Sequence[str], what: str) -> str:
+    """Say how many files are something, and name the first; nothing if there are none."""
+    if not names:
+        return ""
+    some = ", ".join(map(shown, names[:FILES_SHOWN])) + (", …" if len(names) > FILES_SHOWN else "")
+    return f"{len(names):,} file(s) {what}: {some}"
 
 
 def open_missing_streams() -> None:

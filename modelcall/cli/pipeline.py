@@ -18,8 +18,8 @@ from modelcall.cli.options import (
     Root,
     ScorerName,
     ScorerOptions,
+    keyed,
     one_of,
-    scorer_options,
 )
 from modelcall.cli.running import Showing, run_loaded
 from modelcall.config.loading import task_from_options
@@ -83,7 +83,7 @@ def pipeline(
         "output_folder": target,
         "output_format": _format(target, output_format),
         "scorer": scorer or (None if model or prompt else "quality"),
-        "scorer_options": scorer_options(scorer_option),
+        "scorer_options": keyed(scorer_option, shown="--scorer_option"),
         "model_config_path": model,
         "prompt_config_path": prompt,
         "input_key": input_key,

@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from modelcall.cli.failing import FAILED_ROWS, OK, SAME_COMMAND, STOPPED
-from modelcall.cli.output import shown, table
+from modelcall.cli.output import FILES_SHOWN, counted, named, shown, table
+from modelcall.cli.preprocess_report import preprocess_json, preprocess_lines
 from modelcall.observe.cost import cost, cost_fields
 from modelcall.types import ErrorType
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from modelcall.task_manager.summary import Summary
 
 _REASON_CHARS: Final = 200
-_FILES_SHOWN: Final = 5
 _HOW: Final = {
     "new": "a new run",
     "joined": "its part in a run that others share",
     "continued": "went on with the run",
     "extended": "new files for a finished run",
+    "preprocessing": "ended while preprocessing",
 }
 
 
@@ -95,6 +96,7 @@ class Report:
             "world_size": summary.shard.world_size,
             "worked": summary.worked,
             "outputs": summary.outputs,
+            "preprocess": summary.preprocess and preprocess_json(summary.preprocess),
             "files": {
                 "done": self.totals.files,
                 "failed": len(self.totals.broken),
@@ -130,13 +132,15 @@ class Report:
 
     def _pairs(self) -> Iterator[tuple[str, str]]:
         summary, now = self.summary, self.snapshot
-        yield "task", f"{shown(self.task)}: {_HOW[summary.how]} of {summary.timestamp}"
+        yield "task", f"{shown(self.task)}: {_HOW[summary.how]}" + (f" of {summary.timestamp}" if summary.run else "")
+        if summary.preprocess is not None:
+            yield from preprocess_lines(summary.preprocess)
         if summary.shard.world_size > 1:
             yield "shard", f"{summary.shard.job_index} of {summary.shard.world_size}, by {summary.shard.source}"
         yield (
             "files",
             ", ".join(
-                _counted(done=self.totals.files, failed=len(self.totals.broken), unfinished=self.totals.unfinished)
+                counted(done=self.totals.files, failed=len(self.totals.broken), unfinished=self.totals.unfinished)
             ),
         )
         yield (
@@ -146,7 +150,7 @@ class Report:
         for kind, count in self.totals.failures.most_common():
             reason = shown(self.reasons.get(kind, ""), chars=_REASON_CHARS)
             yield f"  {kind}", f"{count:,}{f', first {reason}' if reason else ''}"
-        for name, why in list(self.totals.broken.items())[:_FILES_SHOWN]:
+        for name, why in list(self.totals.broken.items())[:FILES_SHOWN]:
             yield f"  {shown(name)}", shown(why, chars=_REASON_CHARS)
         if now.rows_done:
             seconds = timedelta(seconds=round(now.elapsed, 1))
@@ -161,8 +165,8 @@ class Report:
         if self.totals.dropped:
             yield "dropped", f"{self.totals.dropped:,} failed rows are listed, and not in the output"
         yield "failed rows", ", ".join(map(shown, self.summary.failed_lists))
-        yield "waiting", _named(summary.waiting, "came after the listing; the next run takes them")
-        yield "passed over", _named(summary.passed_over, "are no data files by their names")
+        yield "waiting", named(summary.waiting, "came after the listing; the next run takes them")
+        yield "passed over", named(summary.passed_over, "are no data files by their names")
         yield "log", shown(self.log)
         yield "exit", f"{summary.exit_code}: {self.meaning()}"
 
@@ -188,21 +192,10 @@ class Report:
             return None
         if code != FAILED_ROWS:
             return SAME_COMMAND
-        if self.totals.broken:
+        if self.totals.broken or (self.summary.preprocess and self.summary.preprocess.failed):
             return "repair the files that failed, or take them away, and start again: finished files are kept"
         again = "ask the failed rows again with --retry_failed, " if self.totals.may_succeed else ""
         return (
             f"look into {', '.join(map(shown, self.summary.failed_lists))}; {again}accept them with "
             "options.max_failed_ratio, or remove the cause and start over with --fresh"
         )
-
-
-def _counted(**counts: int) -> Iterator[str]:
-    return (f"{count:,} {name}" for name, count in counts.items() if count or name == "done")
-
-
-def _named(names: tuple[str, ...], what: str) -> str:
-    if not names:
-        return ""
-    some = ", ".join(map(shown, names[:_FILES_SHOWN])) + (", …" if len(names) > _FILES_SHOWN else "")
-    return f"{len(names):,} file(s) {what}: {some}"

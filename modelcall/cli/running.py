@@ -61,10 +61,10 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
     settings = _log_settings(loaded, folder, run.shard, showing, started=started)
     log_in_use.set(settings)
     collect_less()
-    with _open_log(settings):
+    with open_log(settings):
         _say_start(loaded, run.shard)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop if sys.platform != "win32" else None) as runner:
-            summary = runner.run(_run(run, watch, stop, loaded=loaded, showing=showing))
+            summary = runner.run(_run(run, watch, stop, loaded=loaded, showing=showing, log=settings))
         report = Report(
             task=loaded.task.task_name,
             summary=summary,
@@ -81,7 +81,9 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
     return summary.exit_code
 
 
-async def _run(run: TaskRun, watch: Watch, stop: Stop, *, loaded: LoadedTask, showing: Showing) -> Summary:
+async def _run(
+    run: TaskRun, watch: Watch, stop: Stop, *, loaded: LoadedTask, showing: Showing, log: LogSettings
+) -> Summary:
     """Run the task with everything around it that lives in its event loop."""
     console = Console(stderr=True)
     beat = asyncio.get_running_loop().create_task(heartbeat(watch.observers))
@@ -92,7 +94,7 @@ async def _run(run: TaskRun, watch: Watch, stop: Stop, *, loaded: LoadedTask, sh
             if wants_live_view(console) and not showing.quiet:
                 await stack.enter_async_context(live_view(watch.progress.snapshot, console))
             stack.enter_context(redirect_stdout(sys.stderr))  # what scorers print is no result
-            return await run.run()
+            return await run.run(log=log)
     finally:
         beat.cancel()
         with suppress(asyncio.CancelledError):
@@ -113,7 +115,12 @@ def _log_settings(
     )
 
 
-def _open_log(settings: LogSettings) -> OpenLog:
+def open_log(settings: LogSettings) -> OpenLog:
+    """Open the log of a command.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
     try:
         return setup(settings)
     except OSError as error:

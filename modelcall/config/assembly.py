@@ -18,6 +18,7 @@ from modelcall.config.endpoint import Endpoint, resolve_endpoint
 from modelcall.config.model import ModelConfig
 from modelcall.config.parts import read_part, read_task, warn_of_forgotten_switch, without_disabled
 from modelcall.config.paths import find_config
+from modelcall.config.preprocessing import with_found_tokenizer
 from modelcall.config.prompt import PromptConfig
 from modelcall.config.unsupported import unsupported_mistakes
 
@@ -69,7 +70,7 @@ def assemble(source: Source, findings: Findings) -> Assembled:
     warn_of_forgotten_switch(document, findings)
     findings.mistakes += unsupported_mistakes(document)
     parts = Assembled(_environment(source), _scorer(document))
-    parts.task = read_task(document, findings)
+    parts.task = _with_found_tokenizer(read_task(document, findings), source)
     _add_model(parts, document, source, findings)
     _add_prompt(parts, document, source, findings)
     settled = settle_paths(document, parts.environment, root=source.root, fs=source.fs, findings=findings)
@@ -79,6 +80,13 @@ def assemble(source: Source, findings: Findings) -> Assembled:
         check_repeats(parts.task, parts.model, document, findings)
     odd_texts(document, ("scorer", "options"), findings)
     return parts
+
+
+def _with_found_tokenizer(task: TaskConfig | None, source: Source) -> TaskConfig | None:
+    if task is None or not task.preprocess.enabled:
+        return task
+    found = with_found_tokenizer(task.preprocess, folder=source.folder, environment=source.environment)
+    return task.model_copy(update={"preprocess": found})
 
 
 def _environment(source: Source) -> Environment:

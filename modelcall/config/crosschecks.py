@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from modelcall.config.output_checks import output_mistakes, output_warnings
+from modelcall.config.parts import is_off
 from modelcall.config.paths import (
     PLACEHOLDERS,
+    PreprocessPaths,
     TaskPaths,
     data_path,
     data_root,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from modelcall.config.environment import Environment
     from modelcall.config.findings import Findings
     from modelcall.config.model import ModelConfig
+    from modelcall.config.paths import DataRoot
     from modelcall.config.prompt import PromptConfig
     from modelcall.config.storage import Storage
     from modelcall.config.task import TaskConfig
@@ -120,13 +123,43 @@ def settle_paths(
         places[key] = text and data_path(text, root=base.base, environment=environment)
         _check_reach(places[key] or "", stores, document.mistake(("data", key), ""), environment, findings)
     source, target = places["input_folder"], places["output_folder"]
+    before = _settle_preprocess(document, base, stores, environment, findings)
     if not source or not target or any(written[key] not in {text, None} for key, text in texts.items()):
         return None  # the other checks have said why
-    paths = TaskPaths(source, target, places["stat_folder"])
+    paths = TaskPaths(source if before is None else before.output, target, places["stat_folder"], before)
     _check_placeholders(document, findings)
-    if stores.kind(source) == "local":
-        _check_input(paths, document, findings)
+    raw = source if before is None else before.raw
+    if stores.kind(raw) == "local":
+        own = before is not None and document.block("preprocess").data.get("input_folder")
+        _check_input(raw, document, findings, path=("preprocess" if own else "data", "input_folder"))
+    if stores.kind(paths.input) == stores.kind(target) == "local":
+        _check_apart(paths, document, findings)
     return paths, stores
+
+
+def _settle_preprocess(
+    document: Document, root: DataRoot, stores: Storage, environment: Environment, findings: Findings
+) -> PreprocessPaths | None:
+    """Resolve the data paths of preprocessing; None if there is none, or a mistake stands in it."""
+    block = document.block("preprocess").data
+    if not block or is_off(block.get("enabled", False)):
+        return None
+    source = block.get("input_folder") or document.block("data").data.get("input_folder")
+    written = {"input_folder": source, **{key: block.get(key) for key in ("output_folder", "stat_folder")}}
+    if not written["output_folder"]:
+        message = "is required: the folder of the result, which is what is scored"
+        findings.mistakes.append(document.mistake(("preprocess", "output_folder"), message))
+    if not all(isinstance(value, str) for value in written.values() if value is not None):
+        return None  # the other checks have said why
+    paths = {key: text and data_path(text, root=root.base, environment=environment) for key, text in written.items()}
+    for key, path in paths.items():
+        _check_reach(path or "", stores, document.mistake(("preprocess", key), ""), environment, findings)
+        if placeholders_in(path or ""):
+            message = "placeholders are filled in data.output_folder only; here the braces stay"
+            findings.warnings.append(document.mistake(("preprocess", key), message))
+    if not paths["input_folder"] or not paths["output_folder"]:
+        return None
+    return PreprocessPaths(paths["input_folder"], paths["output_folder"], paths["stat_folder"])
 
 
 def _check_reach(path: str, stores: Storage, where: Mistake, environment: Environment, findings: Findings) -> None:
@@ -149,15 +182,18 @@ def _check_placeholders(document: Document, findings: Findings) -> None:
             findings.warnings.append(document.mistake(("data", key), message))
 
 
-def _check_input(paths: TaskPaths, document: Document, findings: Findings) -> None:
-    if os.path.isdir(paths.input):  # noqa: PTH112  a path that was never made a Path
-        if not scheme(paths.output) and _is_within(fixed_prefix(paths.output), paths.input):
-            message = "lies in the input folder, so results would be read as input; choose a folder beside it"
-            findings.mistakes.append(document.mistake(("data", "output_folder"), message))
-    elif not os.path.exists(paths.input) and not _matches(paths.input):  # noqa: PTH110  as above
-        what = "no file matches" if is_glob(paths.input) else "there is no file or folder"
-        message = f"{what} {paths.input}; check the path, and --root if it is relative"
-        findings.missing.append(document.mistake(("data", "input_folder"), message))
+def _check_input(source: str, document: Document, findings: Findings, *, path: KeyPath) -> None:
+    if not os.path.exists(source) and not _matches(source):  # noqa: PTH110  a path that was never made a Path
+        what = "no file matches" if is_glob(source) else "there is no file or folder"
+        message = f"{what} {source}; check the path, and --root if it is relative"
+        findings.missing.append(document.mistake(path, message))
+
+
+def _check_apart(paths: TaskPaths, document: Document, findings: Findings) -> None:
+    is_folder = paths.preprocess is not None or os.path.isdir(paths.input)  # noqa: PTH112  as above
+    if is_folder and _is_within(fixed_prefix(paths.output), paths.input):
+        message = "lies in the input folder, so results would be read as input; choose a folder beside it"
+        findings.mistakes.append(document.mistake(("data", "output_folder"), message))
 
 
 def _matches(path: str) -> bool:

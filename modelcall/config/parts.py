@@ -31,7 +31,7 @@ def without_disabled(document: Document) -> Document:
     """Return the task without what stands in blocks that say ``enabled: false``."""
     for key in _SWITCHED:
         block = document.data.get(key)
-        if isinstance(block, dict) and _is_off(block.get("enabled")):
+        if isinstance(block, dict) and is_off(block.get("enabled")):
             document = document.with_value((key,), {"enabled": False}, where=document.mistake((key,), "").where)
     return document
 
@@ -45,7 +45,8 @@ def warn_of_forgotten_switch(document: Document, findings: Findings) -> None:
             findings.warnings.append(document.mistake((key,), message))
 
 
-def _is_off(value: object) -> bool:
+def is_off(value: object) -> bool:
+    """Whether a switch is written as off."""
     return value is False or (isinstance(value, str) and value.lower() in ("no", "off", "false"))
 
 

@@ -33,6 +33,16 @@ _BUILT_IN: Final = ("local", "tos")
 
 
 @dataclass(frozen=True, slots=True)
+class PreprocessPaths:
+    """The data paths of preprocessing: absolute, or URLs."""
+
+    raw: str
+    output: str
+    stat: str | None = None
+    """None: ``.modelcall/preprocess/`` in the output folder."""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskPaths:
     """The data paths of a task: absolute, or URLs. ``output`` may still hold placeholders."""
 
@@ -40,6 +50,8 @@ class TaskPaths:
     output: str
     stat: str | None
     """None: ``.modelcall/`` in the output folder."""
+    preprocess: PreprocessPaths | None = None
+    """None: the input is scored as it is; else it is what preprocessing brings out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def resolved_config(loaded: LoadedTask) -> dict[str, Any]:
         "model": loaded.model and _model(loaded.model),
         "prompt": loaded.prompt and loaded.prompt.model_dump(mode="json"),
         "endpoint": loaded.endpoint and _endpoint(loaded.endpoint),
-        "paths": {"input": loaded.paths.input, "output": loaded.paths.output, "stat": loaded.paths.stat},
+        "paths": asdict(loaded.paths),
         "files": dict(loaded.files),
         "overrides": list(loaded.overrides),
     }

@@ -116,6 +116,38 @@ class Message(Enum):
         "   总体成功率: {scored}/{total} ({rate:.1%})",
         "   Success rate: {scored}/{total} ({rate:.1%})",
     )
+    PREPROCESS_STARTED = Text(
+        _INFO,
+        "🧹 预处理: {raw} → {output}, {files} 个文件, {processes} 个进程",
+        "🧹 Preprocessing: {raw} → {output}, {files} files, {processes} processes",
+    )
+    PREPROCESS_RESUMED = Text(
+        _INFO,
+        "♻️ 已有 {done} 个文件的预处理结果, 无需重做; {changed} 个文件的原始数据有变化, 重新处理",
+        "♻️ {done} files are preprocessed already; {changed} are done again, since their raw data changed",
+    )
+    PREPROCESS_WAITS = Text(
+        _INFO,
+        "⏳ 等待另一进程完成预处理: {who}",
+        "⏳ Waiting for the process that preprocesses: {who}",
+    )
+    PREPROCESS_TEXT = Text(
+        _INFO,
+        "📄 文本取自列 {column} (首个文件: {file})",
+        "📄 Texts are in the column {column} (first file: {file})",
+    )
+    PREPROCESS_FILE = Text(
+        _INFO,
+        "✅ 预处理完成: {file}: 读入 {rows_in} 行, 写出 {rows_out} 行, {tokens} 个 token, {seconds:.1f} 秒",
+        "✅ Preprocessed: {file}: {rows_in} rows in, {rows_out} out, {tokens} tokens, in {seconds:.1f} s",
+    )
+    PREPROCESS_DROPPED = Text(_INFO, "   丢弃 {count} 行: {reason}", "   {count} rows dropped: {reason}")
+    PREPROCESS_DONE = Text(
+        _INFO,
+        "🧹 预处理结束: {files} 个文件, 失败 {failed}, 读入 {rows_in} 行, 写出 {rows_out} 行, 用时 {seconds:.0f} 秒",
+        "🧹 Preprocessed: {files} files, {failed} failed, {rows_in} rows in, {rows_out} out, in {seconds:.0f} s",
+    )
+
     FILE_FAILED = Text(_ERROR, "❌ 文件处理失败: {file}: {reason}", "❌ File failed: {file}: {reason}")
 
     # rows

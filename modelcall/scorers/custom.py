@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import hashlib
 import inspect
 import json
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelcall.errors import ConfigError, FatalError, RowFailure
 from modelcall.llm.structured.coerce import WrongTypeError, coerce
 from modelcall.llm.structured.strict import same
 from modelcall.permits import Permits
-from modelcall.registry import load, place_of
+from modelcall.registry import load, place_of, source_hash
 from modelcall.scorers.columns import parse_columns
 from modelcall.scorers.options import construct
 from modelcall.scorers.plain import UnsupportedValueError, plain
@@ -118,7 +115,7 @@ def build(ref: str, options: Mapping[str, Any], *, max_concurrent: int) -> Custo
     scorer = construct(found.target, options, ref=ref)
     identity = {
         "scorer": found.ref,
-        "scorer_source": _source_hash(found.target),
+        "scorer_source": source_hash(found.target),
         "scorer_options": json.dumps(options, sort_keys=True, default=str, ensure_ascii=False),
     }
     return CustomScorer(scorer, Permits(max_concurrent), identity=identity)
@@ -182,9 +179,3 @@ def _plain(added: dict[str, Any]) -> dict[str, Any]:
 
 def _scorer_error(reason: str) -> RowFailure:
     return RowFailure(ErrorType.SCORER_ERROR, reason)
-
-
-def _source_hash(target: Any) -> str:  # noqa: ANN401  a class or function
-    module = sys.modules[target.__module__]
-    file = getattr(module, "__file__", None)
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "unknown"

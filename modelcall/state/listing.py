@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from modelcall.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from modelcall.fs.base import FileStat, FileSystem
 
@@ -41,6 +41,12 @@ class Listing:
     single: bool = False
     """The input is one file, named by its path."""
 
+    def only(self, names: Collection[str]) -> Listing:
+        """Return the listing with only the files of these names; the others are passed over."""
+        others = [file.name for file in self.files if file.name not in names]
+        kept = tuple(file for file in self.files if file.name in names)
+        return replace(self, files=kept, passed_over=tuple(sorted((*self.passed_over, *others))))
+
 
 def split_glob(path: str) -> tuple[str, str]:
     """Return the longest folder without wildcards, and the pattern below it (empty if there is none)."""
@@ -64,16 +70,16 @@ def list_input(fs: FileSystem, path: str, *, is_data: Callable[[str], bool]) -> 
         folder, pattern = split_glob(path)
         if pattern and fs.exists(folder):
             return _from_walk(
-                fs.walk(folder), folder, asked=path, is_data=is_data, wanted=lambda name: _matches(name, pattern)
+                fs.walk(folder), folder, asked=path, is_data=is_data, wanted=lambda name: matches(name, pattern)
             )
     except OSError as error:
         raise ConfigError(f"{path}: the input cannot be listed: {error.strerror or error}") from error
     raise ConfigError(
-        f"{path}: no such file or folder", hint="Check data.input_folder, and --root if the path is relative."
+        f"{path}: no such file or folder", hint="Check the path of the input, and --root if it is relative."
     )
 
 
-def _matches(name: str, pattern: str) -> bool:
+def matches(name: str, pattern: str) -> bool:
     """Glob by path segments; ``**`` stands for any number of folders."""
     return _match_parts(name.split("/"), pattern.split("/"))
 
@@ -121,5 +127,5 @@ def _from_walk(
             others.append(name)
     if not files:
         found = f"; {len(others)} others were passed over, the first is {min(others)}" if others else ""
-        raise ConfigError(f"{asked}: no JSONL or Parquet file there{found}", hint="Check data.input_folder.")
+        raise ConfigError(f"{asked}: no JSONL or Parquet file there{found}", hint="Check the path of the input.")
     return Listing(tuple(sorted(files, key=lambda file: file.name)), tuple(sorted(others)))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from modelcall.errors import FatalError
     from modelcall.pipeline.tally import Tally
     from modelcall.state.listing import ListedFile
+    from modelcall.task_manager.preprocess_run import PreprocessSummary
     from modelcall.types import PermitSource
 
 
@@ -68,7 +69,7 @@ class Summary:
     """What a start brought."""
 
     how: str
-    """``new``, ``joined``, ``continued``, ``extended``."""
+    """``new``, ``joined``, ``continued``, ``extended``; ``preprocessing``: no further than that."""
     run: str
     timestamp: str
     shard: Shard
@@ -85,6 +86,8 @@ class Summary:
     """Input files that came after the listing."""
     passed_over: tuple[str, ...] = ()
     """Files in the input folder that are no data files."""
+    preprocess: PreprocessSummary | None = None
+    """What came of preprocessing, if the task has any."""
     error: FatalError | None = None
     signal: int | None = None
 
@@ -97,7 +100,7 @@ class Summary:
             return 4
         rows = sum(tally.rows for tally in self.passes)
         failed = sum(tally.failed for tally in self.passes)
-        broken = any(tally.broken_files for tally in self.passes)
+        broken = any(tally.broken_files for tally in self.passes) or bool(self.preprocess and self.preprocess.failed)
         too_many = bool(failed) and failed / rows > self.max_failed_ratio  # a product would round 0.29 * 100 down
         return 3 if broken or too_many else 0
 

@@ -23,6 +23,8 @@ from modelcall.state.run import ShardKey
 from modelcall.state.shard import refuse_finished, shard_files
 from modelcall.state.start import Start, StartRequest, begin
 from modelcall.task_manager.places import Places, parts
+from modelcall.task_manager.preprocess_plan import PreprocessPlan
+from modelcall.task_manager.preprocess_run import PreprocessRun
 from modelcall.task_manager.scoring import Scoring
 from modelcall.task_manager.summary import Summary
 
@@ -31,12 +33,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from modelcall.config.loading import LoadedTask
+    from modelcall.log import LogSettings
     from modelcall.mock.process import EmbeddedServer
     from modelcall.pipeline.preflight import Seen
     from modelcall.scorers.planning import ScorerPlan
     from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunRecord, RunStore
     from modelcall.state.shard import OutputFolder
+    from modelcall.task_manager.preprocess_run import PreprocessSummary
+    from modelcall.task_manager.preprocess_state import Redo
     from modelcall.task_manager.summary import Begins, Invocation, Stop
     from modelcall.types import RunListener
 
@@ -76,18 +81,27 @@ class TaskRun:
         )
         self._num_runs = self._task.distributed.num_runs if self._task.distributed.enabled else 1
         self._places = Places(loaded)
+        self._preprocess = _plan_preprocess(loaded)
         self._listing: Listing | None = None
+        self._preprocessed: PreprocessSummary | None = None
         self._seen: Seen | None = None
         self._server = _embedded_server(loaded)
         self._served: tuple[str, ...] = ()
 
-    async def run(self) -> Summary:
-        """Do what the start means.
+    async def run(self, *, log: LogSettings | None = None) -> Summary:
+        """Do what the start means; ``log`` is for worker processes.
 
         Raises:
             ConfigError: Nothing was started.
+            FatalError: Preprocessing cannot go on.
         """
         store = await asyncio.to_thread(self._places.store)
+        if self._preprocess is not None:
+            self._preprocessed = await self._preprocessing(self._preprocess, log)
+            if self._preprocessed.signal is not None:
+                summary = self._summary(None)
+                summary.signal = self._preprocessed.signal
+                return summary
         try:
             start = await asyncio.to_thread(self._begin, store)
         except OSError as error:
@@ -121,6 +135,15 @@ class TaskRun:
                     hint="Repair the storage, then start again: nothing recorded is lost.",
                 )
         summary.signal = self._stop.signal
+        return summary
+
+    async def _preprocessing(self, plan: PreprocessPlan, log: LogSettings | None) -> PreprocessSummary:
+        """Preprocess what is left, once for all shards."""
+        redo: Redo = "changed" if self._invocation.fresh else "never"
+        run = PreprocessRun(plan, stop=self._stop, redo=redo, log=log, wait=self.shard.world_size > 1)
+        summary = await run.run()
+        if summary.error is not None and summary.signal is None:
+            raise summary.error
         return summary
 
     async def _passes(self, store: RunStore, start: Start, scoring: Scoring, summary: Summary) -> None:
@@ -176,8 +199,12 @@ class TaskRun:
         }
 
     def _list(self) -> Listing:
+        """List the input, once a start; of what preprocessing brought out, what it was made of is still there."""
         if self._listing is None:
-            self._listing = list_input(self._places.input_fs, self._loaded.paths.input, is_data=is_data_file)
+            listing = list_input(self._places.input_fs, self._loaded.paths.input, is_data=is_data_file)
+            if self._preprocessed is not None:
+                listing = listing.only(self._preprocessed.outputs)
+            self._listing = listing
         return self._listing
 
     def _check_before(self, record: RunRecord) -> None:
@@ -209,15 +236,17 @@ class TaskRun:
             self._seen = seen
         return self._seen
 
-    def _summary(self, start: Start) -> Summary:
+    def _summary(self, start: Start | None) -> Summary:
+        """Return a summary to begin with; without a start there is no run yet."""
         return Summary(
-            how=start.how,
-            run=start.record.run,
-            timestamp=start.record.timestamp,
+            how=start.how if start else "preprocessing",
+            run=start.record.run if start else "",
+            timestamp=start.record.timestamp if start else "",
             shard=self.shard,
             max_failed_ratio=self._task.options.max_failed_ratio,
             retry=self._invocation.retry,
-            waiting=start.waiting,
+            waiting=start.waiting if start else (),
+            preprocess=self._preprocessed,
             passed_over=self._listing.passed_over if self._listing else (),
         )
 
@@ -230,6 +259,15 @@ class TaskRun:
 
 def _failed_lists(to: OutputFolder) -> list[str]:
     return [to.failed_lists] if to.fs.exists(to.failed_lists) else []
+
+
+def _plan_preprocess(loaded: LoadedTask) -> PreprocessPlan | None:
+    """Return what is to be preprocessed, if anything; what cannot be used is refused before there is a run."""
+    if loaded.paths.preprocess is None:
+        return None
+    plan = PreprocessPlan(loaded.task.preprocess, loaded.paths.preprocess, loaded.storage, loaded.environment)
+    plan.settings()
+    return plan
 
 
 def _plan_scorer(loaded: LoadedTask, listener: RunListener) -> ScorerPlan:

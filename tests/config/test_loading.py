@@ -205,7 +205,6 @@ def test_disabled_blocks_and_defaults_are_never_mistakes(load: Load, line: str) 
 
 USED = {
     "data.unify_schema": "true",
-    "preprocess.enabled": "true",
     "concurrency.num_workers": "2",
     "distributed.engine": "ray",
     "distributed.shard_by": "rows",

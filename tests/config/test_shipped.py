@@ -22,16 +22,10 @@ TOS = ("TOS_ENDPOINT", "REGION", "TOS_REGION", "TOS_BUCKET", "TOS_ACCESS_KEY", "
 KEYS = {provider.key_variable: "k" for provider in PROVIDERS}
 
 
-def shipped(path: Path, *overrides: str, for_run: bool = False) -> object:
-    environment = Environment(KEYS, cwd=ROOT)
-    return load_task(path.relative_to(ROOT), overrides=overrides, environment=environment, for_run=for_run)
-
-
 @pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
 def test_task_loads_and_lacks_only_its_input(path: Path) -> None:
     loaded = load_task(
         path.relative_to(ROOT),
-        overrides=("preprocess.enabled=false",),
         environment=Environment(KEYS, cwd=ROOT),
         for_run=False,
     )
@@ -39,7 +33,7 @@ def test_task_loads_and_lacks_only_its_input(path: Path) -> None:
     assert loaded.task.task_name == path.stem
     assert loaded.task.description
     assert loaded.warnings == ()
-    assert {mistake.path for mistake in loaded.missing} <= {"data.input_folder"}
+    assert {mistake.path for mistake in loaded.missing} <= {"data.input_folder", "preprocess.input_folder"}
     assert loaded.prompt is not None
     assert str(loaded.prompt.columns()["score"]) == "int"
     assert loaded.prompt.output_config.required == ("score",)
@@ -50,13 +44,6 @@ def test_demo_task_is_ready_to_run_without_any_key() -> None:
 
     assert loaded.endpoint is not None
     assert loaded.endpoint.is_embedded
-
-
-def test_preprocessing_is_refused_by_name_in_this_version() -> None:
-    with pytest.raises(ConfigError) as caught:
-        shipped(CONFIGS / "tasks" / "github_raw_code_with_preprocess.yaml")
-
-    assert [mistake.path for mistake in caught.value.mistakes] == ["preprocess.enabled"]
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)

@@ -1,0 +1,115 @@
+"""What preprocessing is to do, as it travels to worker processes, and how a worker does it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from modelcall.data_processing.base import BasePreprocessor
+from modelcall.data_processing.file import Work, process_file
+from modelcall.errors import ConfigError
+from modelcall.registry import BUILT_IN, load, place_of, source_hash
+from modelcall.task_manager.stores import Stores
+from modelcall.tokens import open_tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+
+    from modelcall.config.environment import Environment
+    from modelcall.config.paths import PreprocessPaths
+    from modelcall.config.preprocess import PreprocessConfig
+    from modelcall.config.storage import Storage
+    from modelcall.data_processing.report import FileJob, FileReport
+
+_SHAPING = ("text_key", "max_tokens", "dedupe", "source_name", "field_mapping", "filters", "transformations")
+"""Keys of the configuration that decide what a row becomes."""
+_OF_ONES_OWN = ("options", "seed")
+"""Keys that decide it only if a preprocessor of one's own looks at them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessPlan:
+    """Which files become which, and how. Picklable; its repr shows no credential."""
+
+    config: PreprocessConfig
+    paths: PreprocessPaths
+    storage: Storage = field(repr=False)
+    environment: Environment = field(repr=False)
+
+    @property
+    def stat(self) -> str:
+        """Folder for what became of each file."""
+        return self.paths.stat or f"{self.paths.output}/.modelcall/preprocess"
+
+    def make(self, *, listed: Callable[[], Sequence[str]] = list) -> BasePreprocessor:
+        """Make the preprocessor.
+
+        Raises:
+            ConfigError: There is none of that name, it is no preprocessor, or cannot be made.
+        """
+        ref = self.config.script_type
+        found = load("preprocessors", ref)
+        if not (isinstance(found.target, type) and issubclass(found.target, BasePreprocessor)):
+            raise ConfigError(f"'{ref}' is no preprocessor", hint="Make it a subclass of BasePreprocessor.")
+        try:
+            made: BasePreprocessor = found.target(
+                self.paths.raw, self.paths.output, self.stat, config=self.config, listed=listed
+            )
+        except Exception as error:
+            raise ConfigError(f"'{ref}' cannot be made: {type(error).__name__}: {error} ({place_of(error)})") from error
+        return made
+
+    def settings(self) -> dict[str, str]:
+        """Return what shapes the rows, by name.
+
+        Raises:
+            ConfigError: As :meth:`make`; or there is no such tokenizer.
+        """
+        own = self.config.script_type not in BUILT_IN["preprocessors"]
+        target = load("preprocessors", self.config.script_type).target
+        values = self.config.model_dump(mode="json")
+        return {
+            "script_type": self.config.script_type,
+            "version of the preprocessor": self.make().version,
+            **({"source of the preprocessor": source_hash(target)} if own else {}),
+            "tokenizer": open_tokenizer(self.config.tokenizer).identity,
+            **{name: _text(values[name]) for name in (*_SHAPING, *(_OF_ONES_OWN if own else ()))},
+        }
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  any JSON value
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+async def preprocess_files(
+    jobs: AsyncIterator[FileJob], *, plan: PreprocessPlan, settings: Mapping[str, str]
+) -> AsyncGenerator[FileReport, None]:
+    """Preprocess files one after another: the work that an engine runs, in as many processes as it likes."""
+    stores = Stores(plan.storage, plan.environment)
+    stopped = threading.Event()
+    work = Work(
+        plan.make,
+        inputs=stores.at(plan.paths.raw),
+        outputs=stores.at(plan.paths.output),
+        folder=plan.paths.output,
+        settings=settings,
+        stopped=stopped.is_set,
+    )
+    async for job in jobs:
+        yield await _to_its_end(partial(process_file, job, work), stopped)
+
+
+async def _to_its_end(call: Callable[[], FileReport], stopped: threading.Event) -> FileReport:
+    """Do a file in a thread; cancelled, it is told to stop, and waited for."""
+    doing = asyncio.ensure_future(asyncio.to_thread(call))
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        stopped.set()
+        await asyncio.gather(doing, return_exceptions=True)
+        raise

@@ -1,0 +1,241 @@
+"""One start of preprocessing: what is left to do is done on all cores, what was done before is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from modelcall.data_processing.report import FileReport, Totals
+from modelcall.errors import ConfigError, FatalError
+from modelcall.formats.detect import is_data_file
+from modelcall.log import Message, say
+from modelcall.pipeline.owning import Ownership
+from modelcall.pipeline.placement import check_folder
+from modelcall.registry import load
+from modelcall.task_manager.preprocess_files import raw_files, refuse_nested
+from modelcall.task_manager.preprocess_plan import preprocess_files
+from modelcall.task_manager.preprocess_state import Outputs, StatFolder, progress
+from modelcall.task_manager.stores import Stores
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from modelcall.data_processing.report import FileJob
+    from modelcall.engines.base import Engine
+    from modelcall.log import LogSettings
+    from modelcall.task_manager.preprocess_files import RawFiles
+    from modelcall.task_manager.preprocess_plan import PreprocessPlan
+    from modelcall.task_manager.preprocess_state import Progress, Redo
+    from modelcall.task_manager.summary import Stop
+
+_WAIT_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class PreprocessSummary:
+    """What a start of preprocessing brought."""
+
+    output: str
+    stat: str
+    totals: Totals = field(default_factory=Totals)
+    """Over all files of the input, those of earlier starts included."""
+    done_before: int = 0
+    left: int = 0
+    """Files that were not come to."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Files that could not be preprocessed, with the reason."""
+    leftovers: Sequence[str] = ()
+    """Outputs of raw files that are gone."""
+    passed_over: Sequence[str] = ()
+    outputs: set[str] = field(default_factory=set)
+    """Names of all outputs that are whole."""
+    processes: int = 0
+    seconds: float = 0.0
+    error: FatalError | None = None
+    signal: int | None = None
+
+    def add(self, report: FileReport) -> None:
+        """Count what became of a file."""
+        self.totals.add(report)
+        if report.failure is not None:
+            self.failed[report.job.name] = report.failure
+        else:
+            self.outputs.add(report.job.output)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all files, 3 some failed, 4 stopped, 128 + signal interrupted."""
+        if self.signal is not None:
+            return 128 + self.signal
+        if self.error is not None:
+            return 4
+        return 3 if self.failed else 0
+
+
+class PreprocessRun:
+    """One start of preprocessing."""
+
+    def __init__(
+        self,
+        plan: PreprocessPlan,
+        *,
+        stop: Stop,
+        redo: Redo = "never",
+        log: LogSettings | None = None,
+        wait: bool = False,
+    ) -> None:
+        self._plan = plan
+        self._stop = stop
+        self._redo: Redo = redo
+        self._log = log
+        self._wait = wait
+        self._stores = Stores(plan.storage, plan.environment)
+        self._settings = plan.settings()
+        self._texts: set[str] = set()
+
+    async def run(self) -> PreprocessSummary:
+        """Preprocess what is left.
+
+        Raises:
+            ConfigError: Nothing was started.
+        """
+        began = time.monotonic()
+        summary = PreprocessSummary(self._plan.paths.output, self._plan.stat)
+        try:
+            raw, stat = await asyncio.to_thread(self._prepare)
+        except OSError as error:
+            raise ConfigError(f"{error.filename or self._plan.paths.raw}: {error.strerror or error}") from error
+        summary.passed_over = raw.passed_over
+        try:
+            async with self._owned():
+                if self._stop.signal is None:
+                    await self._work(raw, stat, summary)
+                    summary.seconds = round(time.monotonic() - began, 3)
+                    await asyncio.to_thread(stat.put_summary, summary.totals, self._facts(summary))
+        except FatalError as error:
+            summary.error = error
+        except OSError as error:
+            summary.error = FatalError(
+                f"{error.filename or summary.output}: {error.strerror or error}",
+                hint="Repair the storage, then start again: finished files are kept.",
+            )
+        summary.signal = self._stop.signal
+        return summary
+
+    def _prepare(self) -> tuple[RawFiles, StatFolder]:
+        """Look at everything before anything is written."""
+        refuse_nested(self._plan)
+        raw = raw_files(self._plan, self._stores.at(self._plan.paths.raw))
+        check_folder(self._stores.at(self._plan.paths.output), self._plan.paths.output, key="output_dir")
+        check_folder(self._stores.at(self._plan.stat), self._plan.stat, key="stat_dir")
+        return raw, StatFolder(self._stores.at(self._plan.stat), self._plan.stat)
+
+    @asynccontextmanager
+    async def _owned(self) -> AsyncIterator[None]:
+        """Hold the lock of the output folder; another shard of the same task is waited for."""
+        outputs = self._stores.at(self._plan.paths.output)
+        beside = outputs.capabilities.put_if_absent
+        folder = f"{self._plan.paths.output}/.modelcall/preprocess" if beside else self._plan.stat
+        fs = outputs if beside else self._stores.at(folder)
+        async with AsyncExitStack() as stack:
+            waited = False
+            while True:
+                try:
+                    await stack.enter_async_context(Ownership(fs, f"{folder}/locks", facts={"preprocess": True}))
+                    break
+                except ConfigError as error:
+                    if not self._wait:
+                        raise
+                    if not waited:
+                        say(Message.PREPROCESS_WAITS, who=error.message)
+                    waited = True
+                await self._stop.unless_asked(asyncio.sleep(_WAIT_SECONDS))
+                if self._stop.signal is not None:
+                    break
+            yield
+
+    async def _work(self, raw: RawFiles, stat: StatFolder, summary: PreprocessSummary) -> None:
+        left = await asyncio.to_thread(self._progress, raw, stat, summary)
+        summary.done_before, summary.left = len(left.done), len(left.todo)
+        for report in left.done:
+            summary.add(report)
+        if left.done:
+            say(Message.PREPROCESS_RESUMED, done=len(left.done), changed=left.changed)
+        if left.todo:
+            await asyncio.to_thread(stat.forget, left.again)
+            await self._stop.unless_asked(self._do(left.todo, stat, summary))
+
+    def _progress(self, raw: RawFiles, stat: StatFolder, summary: PreprocessSummary) -> Progress:
+        fs, folder = self._stores.at(self._plan.paths.output), self._plan.paths.output
+        fs.sweep(folder, deep=True)
+        outputs = Outputs.look(fs, folder)
+        summary.leftovers = sorted(name for name in outputs.sizes if is_data_file(name) and name not in raw.outputs)
+        return progress(raw.jobs, stat, outputs, settings=self._settings, redo=self._redo)
+
+    async def _do(self, todo: Sequence[FileJob], stat: StatFolder, summary: PreprocessSummary) -> None:
+        """Do files, the largest first, so that none is left over for one process at the end."""
+        summary.processes = min(self._plan.config.num_proc, len(todo))
+        places = {"raw": self._plan.paths.raw, "output": self._plan.paths.output}
+        say(Message.PREPROCESS_STARTED, files=len(todo), processes=summary.processes, **places)
+        work = partial(preprocess_files, plan=self._plan, settings=self._settings)
+        jobs = sorted(todo, key=lambda job: (-job.size, job.name))
+        async with aclosing(self._engine(summary.processes).run(work, jobs)) as reports:
+            async for report in reports:
+                await asyncio.to_thread(stat.put, report)
+                summary.left -= 1
+                summary.add(report)
+                self._say(report)
+
+    def _engine(self, processes: int) -> Engine:
+        if self._plan.config.num_proc == 1:
+            inline: Engine = load("engines", "inline").target()
+            return inline
+        give_up = partial(_given_up, settings=self._settings)
+        engine: Engine = load("engines", "processes").target(processes, log=self._log, give_up=give_up)
+        return engine
+
+    def _say(self, report: FileReport) -> None:
+        name = report.job.name
+        if report.failure is not None:
+            say(Message.FILE_FAILED, file=name, reason=report.failure)
+            return
+        if report.text_key is not None and report.text_key not in self._texts:
+            self._texts.add(report.text_key)
+            say(Message.PREPROCESS_TEXT, column=report.text_key, file=name)
+        say(
+            Message.PREPROCESS_FILE,
+            file=name,
+            rows_in=report.rows_in,
+            rows_out=report.rows_out,
+            tokens=report.tokens,
+            seconds=report.seconds,
+        )
+        for reason, count in report.dropped.items():
+            say(Message.PREPROCESS_DROPPED, count=count, reason=reason)
+        for note in report.notes:
+            say(Message.WARNING, text=note, cause=note.partition(": ")[2])
+        if report.bad_rows:
+            text = (
+                f"{name}: {report.bad_rows} line(s) hold no row and are rows of nulls now; {report.bad_row_reasons[0]}"
+            )
+            say(Message.WARNING, text=text, cause="bad rows")
+
+    def _facts(self, summary: PreprocessSummary) -> Mapping[str, Any]:
+        return {
+            "raw": self._plan.paths.raw,
+            "output": self._plan.paths.output,
+            "settings": self._settings,
+            "processes": summary.processes,
+            "elapsed": summary.seconds,
+            "files_left": summary.left,
+            "failures": summary.failed,
+            "leftovers": list(summary.leftovers),
+        }
+
+
+def _given_up(job: FileJob, how: str, *, settings: Mapping[str, str]) -> FileReport:
+    return FileReport(job, settings, failure=how)
