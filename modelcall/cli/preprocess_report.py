@@ -76,7 +76,7 @@ def preprocess_lines(summary: PreprocessSummary) -> Iterator[tuple[str, str]]:
     before = f"; {summary.done_before:,} of them before this start" if summary.done_before else ""
     yield "raw files", f"{', '.join(files)}{before}"
     yield "raw rows", f"{totals.rows_in:,} in, {totals.rows_out:,} out, {totals.tokens:,} tokens in texts that are cut"
-    for reason, count in totals.dropped.most_common():
+    for reason, count in totals.dropped.items():
         yield "  dropped", f"{count:,}: {shown(reason)}"
     if totals.bad_rows:
         yield "  bad lines", f"{totals.bad_rows:,} hold no row and are rows of nulls"

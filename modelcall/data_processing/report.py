@@ -72,7 +72,8 @@ class Totals:
     failed_files: int = 0
     rows_in: int = 0
     rows_out: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
+    dropped: dict[str, int] = field(default_factory=dict)
+    """By reason, the most frequent first."""
     bad_rows: int = 0
     tokens: int = 0
     bytes_in: int = 0
@@ -88,7 +89,7 @@ class Totals:
         self.files += 1
         self.rows_in += report.rows_in
         self.rows_out += report.rows_out
-        self.dropped.update(report.dropped)
+        self.dropped = dict((Counter(self.dropped) + Counter(report.dropped)).most_common())
         self.bad_rows += report.bad_rows
         self.tokens += report.tokens
         self.bytes_in += report.job.size
