@@ -72,6 +72,11 @@ class Stores:
             )
         return StatFolder(store, path, disk, self.local_folder(path))
 
+    def own_stat_folder(self, output: str) -> StatFolder:
+        """Return the folder on this machine for the progress of an output whose store cannot keep it."""
+        path = self.local_folder(output)
+        return StatFolder(self._disk, path, self._disk, path)
+
     def local_folder(self, path: str) -> str:
         """Return where on this machine we keep what belongs to a folder that is elsewhere."""
         return f"{self._storage.work}/{path_key(path)}"

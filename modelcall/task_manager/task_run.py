@@ -87,6 +87,7 @@ class TaskRun:
         Raises:
             ConfigError: Nothing was started.
         """
+        self._places.check(world_size=self.shard.world_size)
         store = await asyncio.to_thread(self._places.store)
         try:
             start = await asyncio.to_thread(self._begin, store)
