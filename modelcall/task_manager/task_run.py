@@ -15,7 +15,8 @@ from modelcall.formats.detect import is_data_file
 from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.placement import check_folder, check_placement
 from modelcall.pipeline.preflight import look, require_column
-from modelcall.pipeline.shard_run import Limits, ShardPlace, ShardRun
+from modelcall.pipeline.shard_place import Limits, ShardPlace
+from modelcall.pipeline.shard_run import ShardRun
 from modelcall.registry import BUILT_IN, load
 from modelcall.state.listing import Listing, list_input
 from modelcall.state.lock import refuse_owned
