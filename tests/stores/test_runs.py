@@ -172,3 +172,19 @@ def test_variables_that_are_missing_are_notes_and_then_mistakes(
     verified = desk.shell("verify", "tos://corpus/out")
     assert verified.code == 2
     assert "not set: TOS_ENDPOINT" in verified.err
+
+
+def test_a_package_that_is_missing_is_a_note_and_then_a_mistake(desk: Desk, server: EmbeddedServer) -> None:
+    desk.task(server.base_url, data={"input_folder": "wandb://x/in", "output_folder": "./out"})
+    noted, refused = desk.shell("validate", "task.yaml"), desk.run()
+    assert (noted.code, refused.code) == (0, 2)
+    for said in (noted.err, refused.err):
+        assert "data.input_folder: wandb:// URLs need a package: Install wandbfs" in said
+
+
+def test_a_store_of_ones_own_that_is_not_there_is_a_mistake(desk: Desk, server: EmbeddedServer) -> None:
+    desk.shell.rows("in/a.jsonl", 1)
+    desk.task(server.base_url, data={"input_folder": "./in", "output_folder": "./out", "fs": "no.such:Store"})
+    for said in (desk.shell("validate", "task.yaml"), desk.run()):
+        assert said.code == 2
+        assert "The filesystem 'no.such:Store' was not found" in said.err
