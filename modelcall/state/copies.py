@@ -139,9 +139,8 @@ class Copies:
         """
         self._copied = Copied.noted(self._local)
         for span in self.fetch():
-            for number in range(
-                span.base - 1, 0, -1
-            ):  # left by an owner that died between telling the base and removing
+            # those before it were left by an owner that died between telling the base and removing them
+            for number in range(span.base - 1, 0, -1):
                 if not self._remove(span.epoch, number):
                     break
             self._advance(span.epoch)
