@@ -45,7 +45,11 @@ BUILT_IN: Mapping[str, Mapping[str, BuiltIn]] = {
     },
     "servers": {"embedded": BuiltIn("modelcall.mock.embedded:embedded_server")},
     "engines": {"inline": BuiltIn("modelcall.engines.inline:InlineEngine")},
-    "filesystems": {"local": BuiltIn("modelcall.fs.local:LocalFileSystem")},
+    "filesystems": {
+        "local": BuiltIn("modelcall.fs.local:LocalFileSystem"),
+        "tos": BuiltIn("modelcall.fs.tos.filesystem:tos_file_system"),
+        "fsspec": BuiltIn("modelcall.fs.remote:RemoteFileSystem"),
+    },
     "formats": {
         "jsonl": BuiltIn("modelcall.formats.jsonl:JsonlSource"),
         "parquet": BuiltIn("modelcall.formats.parquet:ParquetSource"),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from modelcall.fs.contract import FileSystemContract
+from modelcall.registry import load
+from modelcall.types import Secret
 from tests.fs_tos.kit import ROOT
 
 if TYPE_CHECKING:
@@ -31,3 +33,18 @@ class TestTosWithFaults(TestTos):
     @pytest.fixture(autouse=True)
     def _faults(self, tos: LocalTos) -> None:
         tos.set_faults("mix=0.2")
+
+
+def test_the_registrys_name_leads_to_a_store(tos: LocalTos) -> None:
+    options = tos.options
+    make = load("filesystems", "tos").target
+    fs = make(
+        endpoint=f"http://{options.endpoint}",
+        region=options.region,
+        access_key=Secret(options.access_key),
+        secret_key=Secret(options.secret_key),
+        security_token=None,
+    )
+    fs.replace(f"{ROOT}/a", b"x")
+    assert tos.read("folder/a") == b"x"
+    fs.close()

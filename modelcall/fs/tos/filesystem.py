@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from modelcall.fs.base import Capabilities, FileStat, FileSystem
 from modelcall.fs.ranges import RangeReader
-from modelcall.fs.tos.client import TosCalls
+from modelcall.fs.tos.client import TosCalls, TosSettings
 from modelcall.fs.tos.places import Place, place
 from modelcall.fs.tos.reading import fetch
 from modelcall.fs.tos.writing import TosSink, put
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from modelcall.fs.tos.client import TosSettings
+    from modelcall.types import Secret
 
 THREADS: Final = 16
 """Requests of parts and ranges at a time, of all open objects together."""
@@ -125,6 +125,13 @@ class TosFileSystem(FileSystem):
         """Return one page of a listing: the SDK's own paging ends after a thousand entries, without a word."""
         bucket = Place(at.bucket, "")
         return self._calls.do(self._calls.sdk.list_objects_type2, bucket, prefix=prefix, list_only_once=True, **options)
+
+
+def tos_file_system(
+    *, endpoint: str, region: str, access_key: Secret, secret_key: Secret, security_token: Secret | None = None
+) -> TosFileSystem:
+    """Return the store at an endpoint of TOS; what the registry's name ``tos`` leads to."""
+    return TosFileSystem(TosSettings(endpoint, region, access_key, secret_key, security_token))
 
 
 def _bare(etag: str) -> str:
