@@ -50,6 +50,11 @@ class Capabilities:
     """Of several writers of one new name exactly one succeeds."""
     append: bool = False
     """Files can be appended to and synced (journals)."""
+    content_etags: bool = False
+    """An equal etag means equal bytes: the store draws it from the content, or anew at each write.
+
+    Then nobody need read a file to know that it is still the same. A time of change, or samples, do not tell as much.
+    """
 
 
 class Sink(Protocol):

@@ -23,16 +23,16 @@ from modelcall.fs.spooled import SpooledSink
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_EXCLUSIVE: Final = Capabilities(atomic=True, put_if_absent=True)
+_OBJECTS: Final = Capabilities(atomic=True, put_if_absent=True, content_etags=True)
 PROMISES: Final[Mapping[str, Capabilities]] = {
-    "s3": _EXCLUSIVE,
-    "s3a": _EXCLUSIVE,
-    "gs": _EXCLUSIVE,
-    "gcs": _EXCLUSIVE,
-    "az": _EXCLUSIVE,
-    "abfs": _EXCLUSIVE,
+    "s3": _OBJECTS,
+    "s3a": _OBJECTS,
+    "gs": _OBJECTS,
+    "gcs": _OBJECTS,
+    "az": _OBJECTS,
+    "abfs": _OBJECTS,
 }
-"""Stores that create a name only if it is free, by a condition of their own, and show files whole."""
+"""Stores that create a name only if it is free, by a condition of their own, show files whole, and give etags."""
 ETAGS: Final = (
     *("ETag", "etag", "generation", "md5Hash", "content_md5", "blob_id", "checksum"),
     *("mtime", "LastModified", "last_modified", "updated", "created"),

@@ -6,10 +6,10 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO
 from uuid import uuid4
 
-from modelcall.fs.base import FileSystem
+from modelcall.fs.base import Capabilities, FileSystem
 from modelcall.fs.contract import FileSystemContract
 from modelcall.fs.local import LocalFileSystem
-from modelcall.fs.remote import RemoteFileSystem
+from modelcall.fs.remote import PROMISES, RemoteFileSystem
 
 
 class _FiveMethods(FileSystem):
@@ -88,5 +88,13 @@ class TestAnyUrlOnTheLocalDisk(FileSystemContract):
 
 
 def test_five_methods_promise_little() -> None:
-    capabilities = _FiveMethods().capabilities
-    assert (capabilities.atomic, capabilities.put_if_absent, capabilities.append) == (False, False, False)
+    assert _FiveMethods().capabilities == Capabilities(
+        atomic=False, put_if_absent=False, append=False, content_etags=False
+    )
+
+
+def test_only_stores_with_etags_of_their_own_vouch_for_content() -> None:
+    vouching = {name for name, promises in PROMISES.items() if promises.content_etags}
+    assert vouching == {"s3", "s3a", "gs", "gcs", "az", "abfs"}
+    assert not LocalFileSystem().capabilities.content_etags, "a time of change can be set back"
+    assert not RemoteFileSystem("memory").capabilities.content_etags

@@ -47,4 +47,5 @@ def test_the_registrys_name_leads_to_a_store(tos: LocalTos) -> None:
     )
     fs.replace(f"{ROOT}/a", b"x")
     assert tos.read("folder/a") == b"x"
+    assert fs.capabilities.content_etags
     fs.close()

@@ -28,7 +28,7 @@ THREADS: Final = 16
 class TosFileSystem(FileSystem):
     """Objects in TOS under ``tos://bucket/key``. Folders are what keys have before a slash."""
 
-    capabilities = Capabilities(atomic=True, put_if_absent=True)
+    capabilities = Capabilities(atomic=True, put_if_absent=True, content_etags=True)
 
     def __init__(self, settings: TosSettings) -> None:
         self._calls = TosCalls(settings)
