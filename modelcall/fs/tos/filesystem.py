@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from os.path import commonprefix
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from modelcall.fs.base import Capabilities, FileStat, FileSystem
@@ -13,10 +15,10 @@ from modelcall.fs.ranges import RangeReader
 from modelcall.fs.tos.client import TosCalls, TosSettings
 from modelcall.fs.tos.places import Place, place
 from modelcall.fs.tos.reading import fetch
-from modelcall.fs.tos.writing import TosSink, put
+from modelcall.fs.tos.writing import TosSink, abort_upload, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from modelcall.types import Secret
@@ -86,7 +88,7 @@ class TosFileSystem(FileSystem):
                     yield FileStat(at.url(entry.key), entry.size, _bare(entry.etag))
 
     def sink(self, path: str, *, overwrite: bool = False) -> TosSink:
-        """Begin an object that appears at ``commit``."""
+        """Begin an object that appears at ``commit``: three requests at least, which is the price of :meth:`evict`."""
         return TosSink(self._calls, place(path), overwrite=overwrite, pool=self._pool)
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
@@ -101,6 +103,21 @@ class TosFileSystem(FileSystem):
         """Write a small object in place of what is there."""
         put(self._calls, place(path), data, overwrite=True)
 
+    def evict(self, paths: Iterable[str]) -> None:
+        """Abort the uploads that were begun under exactly these names: they can then not be completed.
+
+        One listing of open uploads a bucket, however many the names are, below what these have in common. It clears
+        away what killed writers left, too. Sees what TOS lists, of which it does not promise that it is never late.
+        """
+        keys: defaultdict[str, set[str]] = defaultdict(set)
+        for at in map(place, paths):
+            keys[at.bucket].add(at.key)
+        for bucket, wanted in keys.items():
+            common = commonprefix(list(wanted))  # noqa: RUF071  of characters, as TOS compares keys
+            for upload in self._uploads(Place(bucket, ""), prefix=common):
+                if upload.key in wanted:
+                    abort_upload(self._calls, Place(bucket, upload.key), upload.upload_id)
+
     def close(self) -> None:
         """Close connections and threads."""
         self._pool.shutdown(cancel_futures=True)
@@ -110,7 +127,7 @@ class TosFileSystem(FileSystem):
         at = place(path)
         if not at.key or path.endswith("/"):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        return self._calls.do(self._calls.sdk.head_object, at)
+        return self._calls.head(at)
 
     def _pages(self, at: Place, *, delimiter: str | None = None) -> Iterator[Any]:
         token: str | None = None
@@ -120,6 +137,15 @@ class TosFileSystem(FileSystem):
             if not page.is_truncated:
                 return
             token = page.next_continuation_token
+
+    def _uploads(self, bucket: Place, *, prefix: str) -> Iterator[Any]:
+        markers: dict[str, str] = {}
+        while True:
+            page = self._calls.do(self._calls.sdk.list_multipart_uploads, bucket, prefix=prefix, **markers)
+            yield from page.uploads
+            if not page.is_truncated:
+                return
+            markers = {"key_marker": page.next_key_marker, "upload_id_marker": page.next_upload_id_marker}
 
     def _page(self, at: Place, *, prefix: str, **options: Any) -> Any:  # noqa: ANN401  the SDK's own
         """Return one page of a listing: the SDK's own paging ends after a thousand entries, without a word."""
