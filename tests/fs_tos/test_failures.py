@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
@@ -19,9 +19,10 @@ from tests.mock_tos.sdk import BUCKET, small
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modelcall.fs.tos.filesystem import TosFileSystem as Store
+    Ask: TypeAlias = Callable[[TosFileSystem], object]
 
-ASK = {
+
+ASK: dict[str, Ask] = {
     "stat": lambda fs: fs.stat(f"{ROOT}/a"),
     "read": lambda fs: fs.read_bytes(f"{ROOT}/a"),
     "exists": lambda fs: fs.exists(f"{ROOT}/a"),
@@ -35,7 +36,7 @@ ASK = {
 }
 
 
-def wrong(tos: LocalTos, **changes: str) -> Store:
+def wrong(tos: LocalTos, **changes: str) -> TosFileSystem:
     options = tos.options
     right = {"region": options.region, "access_key": options.access_key, "secret_key": options.secret_key, **changes}
     token = right.get("security_token")
@@ -51,7 +52,7 @@ def wrong(tos: LocalTos, **changes: str) -> Store:
     )
 
 
-def fatal(fs: Store, ask: Callable[[Store], object]) -> FatalError:
+def fatal(fs: TosFileSystem, ask: Ask) -> FatalError:
     with pytest.raises(FatalError) as caught:
         ask(fs)
     fs.close()
@@ -68,7 +69,7 @@ def fatal(fs: Store, ask: Callable[[Store], object]) -> FatalError:
     ],
 )
 def test_wrong_credentials_end_the_run_whatever_is_asked(
-    tos: LocalTos, ask: Callable[[Store], object], changes: dict[str, str], hint: str
+    tos: LocalTos, ask: Ask, changes: dict[str, str], hint: str
 ) -> None:
     error = fatal(wrong(tos, **changes), ask)
     assert hint in (error.hint or "")
@@ -77,7 +78,7 @@ def test_wrong_credentials_end_the_run_whatever_is_asked(
 
 
 @pytest.mark.parametrize("ask", ASK.values(), ids=ASK)
-def test_a_bucket_that_is_missing_ends_the_run_whatever_is_asked(tos: LocalTos, ask: Callable[[Store], object]) -> None:
+def test_a_bucket_that_is_missing_ends_the_run_whatever_is_asked(tos: LocalTos, ask: Ask) -> None:
     tos.store.drop(BUCKET)
     error = fatal(wrong(tos), ask)
     assert error.message.startswith(f"There is no bucket {BUCKET} (endpoint http://tos.test, region cn-local)")
@@ -94,7 +95,7 @@ def test_a_wrong_clock_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("ask", ASK.values(), ids=ASK)
-def test_a_token_that_expires_while_the_run_goes_on_ends_it(tos: LocalTos, ask: Callable[[Store], object]) -> None:
+def test_a_token_that_expires_while_the_run_goes_on_ends_it(tos: LocalTos, ask: Ask) -> None:
     tos.put("folder/a", b"x")
     tos.set_faults("expired_token")
     assert "given out together" in (fatal(wrong(tos), ask).hint or "")
@@ -138,7 +139,7 @@ def test_every_code_is_settled(tos: LocalTos, code: str, status: int, kind: type
 
 @pytest.mark.parametrize("fault", ["unavailable", "throttled", "drop", "internal_error"])
 @pytest.mark.parametrize("ask", [ASK["stat"], ASK["sink"], ASK["walk"]], ids=["stat", "sink", "walk"])
-def test_a_store_that_stays_away_fails_no_file(tos: LocalTos, fault: str, ask: Callable[[Store], object]) -> None:
+def test_a_store_that_stays_away_fails_no_file(tos: LocalTos, fault: str, ask: Ask) -> None:
     fs = store(tos, budget=0.3)
     tos.set_faults(fault)
     with pytest.raises(TimeoutError) as caught:
