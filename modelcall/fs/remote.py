@@ -26,7 +26,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -38,6 +37,7 @@ from modelcall.errors import ConfigError
 from modelcall.fs.base import Capabilities, FileStat, FileSystem
 from modelcall.fs.ranges import RangeReader
 from modelcall.fs.spooled import SpooledSink
+from modelcall.fs.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,7 +71,7 @@ class RemoteFileSystem(FileSystem):
         self._fs = _implementation(protocol, options or {})
         self._protocol = protocol
         self.capabilities = PROMISES.get(protocol, Capabilities())
-        self._pool = ThreadPoolExecutor(THREADS, "modelcall-remote")
+        self._pool = Threads(THREADS, "modelcall-remote")
 
     def open(self, path: str, mode: str = "rb") -> BinaryIO:
         """Open for reading in ranges (``rb``), or for writing (``wb``), which is not atomic: see :meth:`sink`."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from os.path import commonprefix
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from modelcall.fs.base import Capabilities, FileStat, FileSystem
 from modelcall.fs.ranges import RangeReader
+from modelcall.fs.threads import Threads
 from modelcall.fs.tos.client import TosCalls, TosSettings
 from modelcall.fs.tos.places import Place, place
 from modelcall.fs.tos.reading import fetch
@@ -28,13 +28,16 @@ THREADS: Final = 16
 
 
 class TosFileSystem(FileSystem):
-    """Objects in TOS under ``tos://bucket/key``. Folders are what keys have before a slash."""
+    """Objects in TOS under ``tos://bucket/key``. Folders are what keys have before a slash.
+
+    A forked child may use it, with connections and threads of its own; what was open at the fork stays the parent's.
+    """
 
     capabilities = Capabilities(atomic=True, put_if_absent=True, content_etags=True)
 
     def __init__(self, settings: TosSettings) -> None:
         self._calls = TosCalls(settings)
-        self._pool = ThreadPoolExecutor(THREADS, "modelcall-tos")
+        self._pool = Threads(THREADS, "modelcall-tos")
 
     def open(self, path: str, mode: str = "rb") -> BinaryIO:
         """Open for reading, pinned to the object as it is now. Writing is what :meth:`sink` is for."""
