@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections import defaultdict
 from functools import partial
 from os.path import commonprefix
@@ -13,7 +11,7 @@ from modelcall.fs.base import Capabilities, FileStat, FileSystem
 from modelcall.fs.ranges import RangeReader
 from modelcall.fs.threads import Threads
 from modelcall.fs.tos.client import TosCalls, TosSettings
-from modelcall.fs.tos.places import Place, place
+from modelcall.fs.tos.places import Place, object_place, place
 from modelcall.fs.tos.reading import fetch
 from modelcall.fs.tos.writing import TosSink, abort_upload, put
 
@@ -92,19 +90,19 @@ class TosFileSystem(FileSystem):
 
     def sink(self, path: str, *, overwrite: bool = False) -> TosSink:
         """Begin an object that appears at ``commit``: three requests at least, which is the price of :meth:`evict`."""
-        return TosSink(self._calls, place(path), overwrite=overwrite, pool=self._pool)
+        return TosSink(self._calls, object_place(path), overwrite=overwrite, pool=self._pool)
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Write a small object if the name is free; of any number of writers exactly one succeeds."""
         try:
-            put(self._calls, place(path), data, overwrite=False)
+            put(self._calls, object_place(path), data, overwrite=False)
         except FileExistsError:
             return False
         return True
 
     def replace(self, path: str, data: bytes) -> None:
         """Write a small object in place of what is there."""
-        put(self._calls, place(path), data, overwrite=True)
+        put(self._calls, object_place(path), data, overwrite=True)
 
     def evict(self, paths: Iterable[str]) -> None:
         """Abort the uploads that were begun under exactly these names: they can then not be completed.
@@ -127,10 +125,7 @@ class TosFileSystem(FileSystem):
         self._calls.close()
 
     def _head(self, path: str) -> Any:  # noqa: ANN401  the SDK's own
-        at = place(path)
-        if not at.key or path.endswith("/"):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        return self._calls.head(at)
+        return self._calls.head(object_place(path))
 
     def _pages(self, at: Place, *, delimiter: str | None = None) -> Iterator[Any]:
         token: str | None = None
