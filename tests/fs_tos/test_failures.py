@@ -189,3 +189,18 @@ def test_a_refusal_tells_no_secret(tos: LocalTos) -> None:
     secrets = {"access_key": "AKLT-canary-1", "secret_key": "canary-2", "security_token": "canary-3"}
     error = fatal(wrong(tos, **secrets), ASK["read"])
     assert "canary" not in f"{error} {error.hint} {error.__cause__}"
+
+
+def test_a_head_that_tells_its_reason_is_believed(tos: LocalTos) -> None:
+    fs = wrong(tos)
+    assert not fs.exists(f"{ROOT}/absent")
+    assert [entry.operation for entry in tos.requests()] == ["head_object", "list_objects_type2"]
+    fs.close()
+
+
+def test_a_head_that_tells_none_is_asked_again_as_a_get(tos: LocalTos) -> None:
+    fs = wrong(tos)
+    tos.set_faults("status,status=404,code=NoSuchBucket,op=head_object|get_object")
+    error = fatal(fs, ASK["stat"])
+    assert error.message.startswith(f"There is no bucket {BUCKET}")
+    assert [entry.operation for entry in tos.requests()] == ["head_object", "get_object"]
