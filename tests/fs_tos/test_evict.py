@@ -101,10 +101,12 @@ def test_thousands_of_names_and_uploads_cost_a_few_listings(fs: TosFileSystem, t
     assert len(tos.requests("abort_multipart_upload")) == 3
 
 
-def test_more_uploads_of_one_name_than_a_page_holds(fs: TosFileSystem, tos: LocalTos) -> None:
-    begin_many(tos, *["folder/a"] * 1002, "folder/a/b")
-    fs.evict([f"{ROOT}/a"])
-    assert open_keys(tos) == ["folder/a/b"]
+def test_uploads_of_one_name_on_both_sides_of_a_page_are_found(fs: TosFileSystem, tos: LocalTos) -> None:
+    others = [f"folder/a/{number:04d}" for number in range(30)]
+    begin_many(tos, *(f"folder/0{number:04d}" for number in range(998)), *["folder/a"] * 5, *others)
+    fs.evict([f"{ROOT}/a", f"{ROOT}/0"])
+    assert len(tos.requests("list_multipart_uploads")) == 2
+    assert (len(tos.uploads()), open_keys(tos)[-30:]) == (998 + 30, others)
 
 
 def test_each_bucket_is_looked_at(fs: TosFileSystem, tos: LocalTos) -> None:
