@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import fsspec
 import pytest
 
 from modelcall.mock.tos.thread import LocalTos
 from tests.cli.conftest import server, shell
+from tests.fs.moto import moto_server
 from tests.mock_tos.sdk import small
 from tests.stores.kit import Desk
 
@@ -31,6 +34,23 @@ def tos(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalTos]:
         for name, value in running.environment.items():
             monkeypatch.setenv(name, value)
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture
+def s3(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A bucket of an S3 that is not ours."""
+    reach = {"AWS_ENDPOINT_URL": s3_url, "AWS_CONFIG_FILE": os.devnull, "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**reach, "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"corpus-{uuid4().hex}"
+    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
+    return f"s3://{bucket}"
 
 
 @pytest.fixture

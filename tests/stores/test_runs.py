@@ -93,6 +93,26 @@ def test_failed_rows_are_asked_again_on_another_machine(desk: Desk, server: Embe
     assert desk.shell("verify", f"{ROOT}/out").code == 0
 
 
+def test_input_output_and_progress_in_s3(desk: Desk, server: EmbeddedServer, s3: str) -> None:
+    fs = RemoteFileSystem("s3")
+    put(fs, f"{s3}/in/a.jsonl", lines(TEXTS))
+    put(fs, f"{s3}/in/b.jsonl", lines(TEXTS[:3]) + b"no JSON\n")
+    places = {"input_folder": f"{s3}/in", "output_folder": f"{s3}/out", "stat_folder": f"{s3}/stat"}
+    desk.task(server.base_url, data=places, options={"bad_rows": "stop"})
+    assert desk.run().code == 4
+    desk.lose_machine()
+    recorded = desk.shell("results", "task.yaml", "--json").out.splitlines()
+    server.reset()
+
+    done = desk.run("--set", "options.bad_rows=keep")
+
+    assert done.code == 3, done.err  # the row that is no JSON
+    assert recorded
+    assert server.referee().requests == len(TEXTS) + 3 - len(recorded)
+    assert [text for text, status, _ in scored(fs, f"{s3}/out/a.parquet") if status == "success"] == TEXTS
+    assert desk.shell("verify", f"{s3}/out").code == 0
+
+
 def test_progress_in_tos_of_data_that_are_here(desk: Desk, server: EmbeddedServer, tos: LocalTos) -> None:
     desk.shell.rows("in/a.jsonl", 9)
     desk.task(server.base_url, data={"input_folder": "./in", "output_folder": "./out", "stat_folder": f"{ROOT}/stat"})
