@@ -21,7 +21,7 @@ from modelcall.config.paths import (
     scheme,
     unknown_placeholders,
 )
-from modelcall.config.storage import HINT, is_strange, missing_variables, storage
+from modelcall.config.storage import HINT, is_strange, missing_package, missing_variables, storage
 from modelcall.config.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -167,6 +167,8 @@ def _check_reach(path: str, stores: Storage, where: Mistake, environment: Enviro
     if stores.kind(path) != "plugin" and is_strange(name):
         message = f"there is no storage for {name}:// URLs{did_you_mean(name or '', _COMMON)}"
         findings.mistakes.append(replace(where, message=message))
+    elif name is not None and stores.kind(path) == "url" and (package := missing_package(name)):
+        findings.missing.append(replace(where, message=f"{name}:// URLs need a package: {package}"))
     if names := ", ".join(missing_variables(path, environment)):
         findings.missing.append(replace(where, message=f"{path} needs {names}, not set; {HINT}"))
 

@@ -85,6 +85,17 @@ def is_strange(name: str | None) -> bool:
     return name not in fsspec.available_protocols()
 
 
+def missing_package(name: str) -> str | None:
+    """Say what must be installed for URLs that begin so; None if nothing is missing."""
+    import fsspec  # noqa: PLC0415  as above
+
+    try:
+        fsspec.get_filesystem_class(name)
+    except ImportError as error:
+        return str(error)
+    return None
+
+
 def _is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 

@@ -170,7 +170,8 @@ class FileSystem(ABC):
     def sweep(self, folder: str, *, deep: bool) -> None:  # noqa: B027  a store that leaves nothing behind does nothing
         """Remove what writers that died left in a folder (``deep``: and below); what living ones are writing stays.
 
-        What they finished is made as durable as if they had lived.
+        What they finished is made as durable as if they had lived. A store that cannot tell the dead from the living
+        leaves that to :meth:`evict`, and removes nothing here: other shards write beside us.
         """
 
     def evict(self, paths: Iterable[str]) -> None:  # noqa: B027  as above
@@ -178,6 +179,8 @@ class FileSystem(ABC):
 
         How a successor keeps an owner that slept from publishing. A sink must exist before its owner is seen to be the
         owner still: then either this call finds the sink, or its commit came before, and what it published can be seen.
+        It also clears away what killed writers of these names left: nobody but us may write them. What was left under
+        names that nobody writes again stays; a rule of the bucket that ends incomplete uploads removes it.
         By default nothing happens: an owner that slept between its last look at the lock and the commit may publish.
         """
 

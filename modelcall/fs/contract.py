@@ -6,7 +6,8 @@ Subclass it in a test module, and run pytest::
         def make(self):
             return MyFileSystem(), "mine://bucket/some/empty/folder"
 
-Promises that ``capabilities`` does not make are not asked for.
+Promises that ``capabilities`` does not make are not asked for. Five methods are enough to pass; whoever overrides more
+of them has more to lose here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,19 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modelcall.fs.base import FileSystem
+    from modelcall.fs.base import FileSystem, Sink
+
+NAMES = ("a b", "a%20b", "a+b", "a#b", "a?b", "a*b", "[a]", "-a", "a'b\"c", "中文", "a.b.c")
+"""Of files; some stores take a part of them for something else."""
+
+
+def _refused(sink: Sink) -> bool:
+    """Whether a commit fails."""
+    try:
+        sink.commit()
+    except OSError:
+        return True
+    return False
 
 
 class FileSystemContract:
@@ -157,6 +170,65 @@ class FileSystemContract:
         self.put("a")
         self.put("b/c")
         assert sorted(self.fs.listdir(self.root)) == ["a", "b/"], "listdir must name files, and folders with a slash"
+
+    def test_names_are_what_they_are(self) -> None:
+        """No character of a name means anything but itself."""
+        for name in NAMES:
+            self.put(name, name.encode())
+        assert sorted(self.fs.listdir(self.root)) == sorted(NAMES), "other names are listed than were written"
+        assert sorted(stat.path for stat in self.fs.walk(self.root)) == sorted(map(self.path, NAMES)), "walk renames"
+        for name in NAMES:
+            assert self.fs.read_bytes(self.path(name)) == name.encode(), f"{name!r} has another file's content"
+            self.fs.remove(self.path(name))
+        assert list(self.fs.walk(self.root)) == [], "a name cannot be removed"
+
+    def test_an_etag_that_vouches_for_content_changes_with_it(self) -> None:
+        """With any byte of it, if the store promises so; writing the same again need not change it."""
+        if not self.fs.capabilities.content_etags:
+            return
+        data = bytearray(300_000)
+        seen = set()
+        for place in (0, len(data) // 2, len(data) - 1):
+            self.fs.replace(self.path("a"), bytes(data))
+            seen.add(self.fs.stat(self.path("a")).etag)
+            data[place] = 1
+        self.fs.replace(self.path("a"), bytes(data))
+        seen.add(self.fs.stat(self.path("a")).etag)
+        assert len(seen) == 4, "two contents have one etag"  # noqa: PLR2004  as many as were written
+
+    def test_of_two_sinks_of_a_name_the_first_to_commit_wins(self) -> None:
+        """The other is told, and the first file stays."""
+        first, second = self.fs.sink(self.path("a")), self.fs.sink(self.path("a"))
+        with first, second:
+            first.write(b"first")
+            second.write(b"second")
+            first.commit()
+            assert _refused(second), "the second commit must fail"
+        assert self.fs.read_bytes(self.path("a")) == b"first", "the second writer's content stands"
+
+    def test_sweeping_leaves_what_is_being_written(self) -> None:
+        """Other shards write beside us."""
+        with self.fs.sink(self.path("a")) as sink:
+            sink.write(b"alive")
+            self.fs.sweep(self.root, deep=True)
+            sink.commit()
+        assert self.fs.read_bytes(self.path("a")) == b"alive", "sweep took a living writer's file away"
+
+    def test_an_evicted_sink_is_refused_or_whole(self) -> None:
+        """A store that cannot refuse it publishes it whole. Nobody else is hurt: not the next sink of that name."""
+        evicted, other = self.fs.sink(self.path("a")), self.fs.sink(self.path("ab"))
+        with evicted, other:
+            evicted.write(b"slept")
+            other.write(b"other")
+            self.fs.evict([self.path("a"), self.path("never begun")])
+            if _refused(evicted):
+                assert not self.fs.exists(self.path("a")), "what was refused is visible"
+            other.commit()
+        with self.fs.sink(self.path("a"), overwrite=True) as sink:
+            sink.write(b"next")
+            sink.commit()
+        assert self.fs.read_bytes(self.path("a")) == b"next", "a sink begun after evict must commit"
+        assert self.fs.read_bytes(self.path("ab")) == b"other", "a name that was not evicted must commit"
 
     def test_removed_files_are_gone(self) -> None:
         """From every view."""

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import errno
+import socket
 
 from modelcall.errors import FatalError, FileFailure
 
+_AGAIN = "then start again: the run goes on where it stopped."
 _FATAL_ON_WRITE = {
-    errno.ENOSPC: "Free space on the disk, then start again: the run goes on where it stopped.",
-    errno.EDQUOT: "The quota is used up: free space, then start again: the run goes on where it stopped.",
+    errno.ENOSPC: f"Free space on the disk, {_AGAIN}",
+    errno.EDQUOT: f"The quota is used up: free space, {_AGAIN}",
     errno.EROFS: "The disk is read-only: write elsewhere, or mount it writable and start again.",
     errno.EIO: "The disk fails: replace it, or write elsewhere.",
     errno.EACCES: "Give this user the right to write there, then start again.",
     errno.EPERM: "Give this user the right to write there, then start again.",
+    errno.ECANCELED: f"See that no other run and no rule of the store removes what is being written, {_AGAIN}",
 }
+_AWAY = f"Look at the network, and at the store's address or the mount, {_AGAIN}"
 _FATAL_ALWAYS = {
     errno.EMFILE: "Too many open files: raise the limit (ulimit -n) or lower concurrency.max_concurrent_files.",
     errno.ENFILE: "This machine has too many open files: raise its limit or end other programs.",
     errno.ENOMEM: "This machine is out of memory: lower concurrency.chunk_size, or use a larger one.",
+    errno.ESTALE: "The file was replaced or its mount went away: restore it and start again, or start over (--fresh).",
+    errno.EPROTO: f"The store, or the client for it, fails: see the reason above, {_AGAIN}",
+    **dict.fromkeys(
+        (errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET, errno.ENOTCONN),
+        _AWAY,
+    ),
 }
+_UNREACHABLE = (TimeoutError, ConnectionError, socket.gaierror)
+"""With or without a number: the store did not answer, which says nothing of any file."""
 
 
 def storage_failure(error: OSError, *, writing: bool) -> FatalError | FileFailure:
-    """Say what an ``OSError`` ends: the run (full, read-only or failing disk, no rights to write), or this file."""
-    hint = _FATAL_ALWAYS.get(error.errno or 0) or (_FATAL_ON_WRITE.get(error.errno or 0) if writing else None)
+    """Say what an ``OSError`` ends: the run (disk full or failing, no right to write, store away), or this file."""
+    number = error.errno or 0
+    hint = _FATAL_ALWAYS.get(number) or (_FATAL_ON_WRITE.get(number) if writing else None)
+    if hint is None and isinstance(error, _UNREACHABLE):
+        hint = _AWAY
     where = f"{error.filename}: " if error.filename else ""
     message = f"{where}cannot be {'written' if writing else 'read'}: {error.strerror or error}"
     return FatalError(message, hint=hint) if hint else FileFailure(message)

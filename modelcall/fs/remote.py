@@ -1,13 +1,31 @@
 """Any other URL, through fsspec: ``s3://``, ``gs://``, ``az://``, ``hf://``, ``memory://``. Ours is only how to commit.
 
 What a store can promise depends on its implementation; of those not in the table nothing is assumed.
+
+How to reach a store, and as whom, is told to the implementation in its own ways. For S3 and its imitations::
+
+    AWS_ENDPOINT_URL=https://s3.example.com        or AWS_ENDPOINT_URL_S3; read by botocore
+    AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…    and AWS_SESSION_TOKEN, AWS_DEFAULT_REGION, AWS_PROFILE
+    ~/.aws/config                                  endpoint_url = … below [default] or a profile
+
+and for any implementation, by the names of its constructor's arguments, what fsspec reads when it is imported::
+
+    FSSPEC_S3_ENDPOINT_URL=https://s3.example.com  in general FSSPEC_<PROTOCOL>_<ARGUMENT>
+    ~/.config/fsspec/conf.json                     {"s3": {"endpoint_url": "https://s3.example.com"}}
+
+A writer that is killed may leave an S3 multipart upload that nobody sees, and that is paid for: give the bucket a
+lifecycle rule that ends incomplete uploads (AbortIncompleteMultipartUpload). Nothing here removes them, and of an owner
+that was replaced and wakes nothing is taken away: :meth:`FileSystem.evict` does nothing.
+
+A file that is replaced while it is being read is not noticed by the reader; :meth:`RemoteFileSystem.stat` before and
+after tells. In names, s3fs takes ``?versionId=`` and what follows for a version: this version does not support them.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from concurrent.futures import ThreadPoolExecutor
+import socket
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -19,6 +37,7 @@ from modelcall.errors import ConfigError
 from modelcall.fs.base import Capabilities, FileStat, FileSystem
 from modelcall.fs.ranges import RangeReader
 from modelcall.fs.spooled import SpooledSink
+from modelcall.fs.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,7 +71,7 @@ class RemoteFileSystem(FileSystem):
         self._fs = _implementation(protocol, options or {})
         self._protocol = protocol
         self.capabilities = PROMISES.get(protocol, Capabilities())
-        self._pool = ThreadPoolExecutor(THREADS, "modelcall-remote")
+        self._pool = Threads(THREADS, "modelcall-remote")
 
     def open(self, path: str, mode: str = "rb") -> BinaryIO:
         """Open for reading in ranges (``rb``), or for writing (``wb``), which is not atomic: see :meth:`sink`."""
@@ -119,7 +138,7 @@ class RemoteFileSystem(FileSystem):
             self._fs.put_file(spooled, self._key(path), mode="create" if exclusive else "overwrite")
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
-        """Write a small file if the name is free."""
+        """Write a small file if the name is free; of writers of the same bytes, more than one may succeed."""
         self._make_parent(path)
         with _named(path):
             try:
@@ -179,11 +198,9 @@ def _named(path: str) -> Iterator[None]:
     """Errors of any implementation leave as ``OSError`` with the path."""
     try:
         yield
-    except OSError as error:
-        code = error.errno or _CODES.get(type(error), errno.EIO)
-        raise OSError(code, error.strerror or str(error), path) from error
     except Exception as error:
-        raise OSError(errno.EIO, f"{type(error).__name__}: {error}", path) from error
+        said = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise OSError(_number(error), said or str(error), path) from error
 
 
 _CODES: Final = {
@@ -193,5 +210,15 @@ _CODES: Final = {
     IsADirectoryError: errno.EISDIR,
     NotADirectoryError: errno.ENOTDIR,
     TimeoutError: errno.ETIMEDOUT,
+    ConnectionError: errno.ECONNRESET,
+    socket.gaierror: errno.EHOSTUNREACH,
 }
 """Implementations raise these without a number; ``OSError`` with the number is of the same class again."""
+
+
+def _number(error: Exception) -> int:
+    """Return what kind of failure it is. ``EIO`` is what implementations call any other: the store's, not a disk's."""
+    told = error.errno if isinstance(error, OSError) else None
+    if told is not None and told > 0 and told != errno.EIO:
+        return told
+    return next((number for kind, number in _CODES.items() if isinstance(error, kind)), errno.EPROTO)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,42 +32,16 @@ from modelcall.state.shard import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 
-    from modelcall.fs.base import FileSystem
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.job import FileResult
     from modelcall.pipeline.runner import RunnerSettings
+    from modelcall.pipeline.shard_place import Limits, ShardPlace
     from modelcall.state.listing import ListedFile
     from modelcall.state.manifest import Entry
-    from modelcall.state.place import StatFolder
     from modelcall.state.run import RunRecord, RunStore, ShardKey
-    from modelcall.state.shard import OutputFolder
     from modelcall.types import RowScorer, RunListener
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Debug limits; None: no limit."""
-
-    files: int | None = None
-    rows: int | None = None
-
-    @property
-    def partial(self) -> bool:
-        """Whether anything is left out."""
-        return self.files is not None or self.rows is not None
-
-
-@dataclass(frozen=True, slots=True)
-class ShardPlace:
-    """Where a shard reads, writes, and keeps its progress."""
-
-    input_fs: FileSystem
-    to: OutputFolder
-    stat: StatFolder
-    other_stat: Callable[[str], StatFolder]
-    """Finds another stat folder, that an earlier start was given."""
 
 
 class ShardRun:
@@ -195,8 +168,8 @@ class ShardRun:
         """Keep whoever owned this shard before from publishing, should it still be there and wake."""
         self._owned().lock.check()  # it may be us who slept
         outputs = [self.record.output_of(file) for file in shard_files(self.record, self.shard.job_index)]
-        for path in (self.to.path, self.to.manifest.path, self.to.failed_list, self.to.history):
-            self.to.fs.evict(map(path, outputs))
+        paths = (self.to.path, self.to.manifest.path, self.to.failed_list, self.to.history)
+        self.to.fs.evict(path(output) for path in paths for output in outputs)
 
     def _sweep(self) -> None:
         """Remove what writers that died left, where this shard writes."""

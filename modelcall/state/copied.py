@@ -38,13 +38,15 @@ class Copied:
         self._held[epoch][number] = set(sizes)
         self._sizes.update(sizes)
 
-    def forget(self, keys: Collection[str]) -> None:
-        """Journals of these file keys are of no use any more."""
-        for name in [name for name in self._sizes if name.partition(".")[0] in keys]:
+    def forget(self, keys: Collection[str]) -> bool:
+        """Journals of these file keys are of no use any more; whether any of them had been copied."""
+        gone = {name for name in self._sizes if name.partition(".")[0] in keys}
+        for name in gone:
             del self._sizes[name]
-            for numbers in self._held.values():
-                for names in numbers.values():
-                    names.discard(name)
+        for numbers in self._held.values() if gone else ():
+            for names in numbers.values():
+                names.difference_update(gone)
+        return bool(gone)
 
     def epochs(self) -> list[int]:
         """Owners of whom copies are there."""

@@ -109,10 +109,10 @@ class Copies:
             with self._adding:
                 for name in [name for name in self._pending if name.partition(".")[0] in keys]:
                     self._bytes -= sum(map(len, self._pending.pop(name)))
-            self._copied.forget(keys)
-            for epoch in self._copied.epochs():
-                self._advance(epoch)
-            self._copied.note(self._local)
+            if self._copied.forget(keys):
+                for epoch in self._copied.epochs():
+                    self._advance(epoch)
+                self._copied.note(self._local)
 
     def _advance(self, epoch: int) -> None:
         gone = list(takewhile(lambda number: not self._copied.is_of_use(epoch, number), self._copied.numbers(epoch)))
@@ -139,11 +139,11 @@ class Copies:
         """
         self._copied = Copied.noted(self._local)
         for span in self.fetch():
-            for number in range(
-                span.base - 1, 0, -1
-            ):  # left by an owner that died between telling the base and removing
+            # those before it were left by an owner that died between telling the base and removing them
+            for number in range(span.base - 1, 0, -1):
                 if not self._remove(span.epoch, number):
                     break
+            self._advance(span.epoch)
         self._copied.note(self._local)
 
     def fetch(self) -> list[_Span]:

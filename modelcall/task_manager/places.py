@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from modelcall.config.paths import fill, fixed_prefix, placeholders_in
+from modelcall.errors import ConfigError
 from modelcall.formats.detect import is_data_file
 from modelcall.log import Message, say
 from modelcall.state.run import STATE, RunStore, ShardKey, run_key
@@ -47,6 +48,18 @@ class Places:
     def _keeps_locks(self) -> bool:
         return self.output_fs.capabilities.put_if_absent
 
+    def check(self, *, world_size: int) -> None:
+        """Refuse shards that would not see each other.
+
+        Raises:
+            ConfigError: The output's store cannot be what they meet in, and no other is named.
+        """
+        if world_size > 1 and not self._keeps_locks and not self._loaded.paths.stat:
+            raise ConfigError(
+                f"{self._loaded.paths.output}: its store keeps neither locks nor progress, and shards share both",
+                hint="Set data.stat_folder to a folder that all shards see: on a shared disk, in tos:// or s3://.",
+            )
+
     def warn(self) -> None:
         """Say in the log what the output's store cannot promise."""
         output = self._loaded.paths.output
@@ -57,7 +70,7 @@ class Places:
             say(Message.WARNING, text=text, cause=output)
         if not self._keeps_locks:
             text = (
-                f"{output}: its store keeps no locks; they and the progress are in {self._stat_path()}: see to it that"
+                f"{output}: its store keeps no locks; they and the progress are in {self._stat().path}: see to it that"
             )
             say(Message.WARNING, text=f"{text} nobody else writes there", cause=f"{output} locks")
 
@@ -66,7 +79,7 @@ class Places:
         output, task = self._loaded.paths.output, self._loaded.task
         key = run_key(task.task_name, task.data.output_folder)
         if not self._keeps_locks:
-            stat = self._stores.stat_folder(self._stat_path())
+            stat = self._stat()
             return RunStore(stat.fs, f"{stat.path}/runs/{key}")
         anchor = f"{fixed_prefix(output)}/{STATE}"
         if self.single and not placeholders_in(output):
@@ -82,7 +95,7 @@ class Places:
         )
         if self._keeps_locks:
             return to
-        stat = self._stores.stat_folder(self._stat_path())
+        stat = self._stat()
         return replace(to, locks=(stat.fs, f"{stat.path}/locks/{path_key(to.state)}"))
 
     def stat_folder(self, to: OutputFolder) -> StatFolder:
@@ -91,17 +104,19 @@ class Places:
         Raises:
             ConfigError: The store cannot keep any.
         """
-        return self._stores.stat_folder(
-            to.state if self._keeps_locks and not self._loaded.paths.stat else self._stat_path()
-        )
+        if self._loaded.paths.stat or not self._keeps_locks:
+            return self._stat()
+        return self._stores.stat_folder(to.state)
 
     def other_stat_folder(self, path: str) -> StatFolder:
         """Return another stat folder, that an earlier start was given."""
-        return self._stores.stat_folder(path)
+        own = self._stores.own_stat_folder(self._loaded.paths.output)
+        return own if path == own.path else self._stores.stat_folder(path)
 
-    def _stat_path(self) -> str:
+    def _stat(self) -> StatFolder:
         """Return the stat folder of the task; for a store that keeps no progress a local one by default."""
-        return self._loaded.paths.stat or self._stores.local_folder(self._loaded.paths.output)
+        paths = self._loaded.paths
+        return self._stores.stat_folder(paths.stat) if paths.stat else self._stores.own_stat_folder(paths.output)
 
 
 def parts(

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 class Stores:
-    """The stores of an invocation's data paths. Threads may share it."""
+    """The stores of an invocation's data paths. Threads may share it.
+
+    Raises:
+        ConfigError: The file system of one's own that is asked for cannot be used.
+    """
 
     def __init__(self, storage: Storage, environment: Environment) -> None:
         self._storage = storage
@@ -28,6 +32,8 @@ class Stores:
         self._making = threading.Lock()
         self._disk: FileSystem = load("filesystems", "local").target()
         self._known["local"] = self._disk
+        if storage.root.plugin is not None:
+            self._known["plugin"] = load("filesystems", storage.root.plugin).target()
 
     def at(self, path: str) -> FileSystem:
         """Return the store that has a path.
@@ -49,11 +55,8 @@ class Stores:
             access = self._storage.tos
             assert access is not None  # noqa: S101  nothing is missing
             store = load("filesystems", "tos").target(**{name: getattr(access, name) for name in access.__slots__})
-        elif kind == "url":
-            store = load("filesystems", "fsspec").target(scheme(path))
         else:
-            name = self._storage.root.plugin if kind == "plugin" else None
-            store = load("filesystems", name or "local").target()
+            store = load("filesystems", "fsspec").target(scheme(path))
         return store
 
     def stat_folder(self, path: str) -> StatFolder:
@@ -71,6 +74,11 @@ class Stores:
                 hint="Set data.stat_folder to a folder on the local disk, or in tos:// or s3://.",
             )
         return StatFolder(store, path, disk, self.local_folder(path))
+
+    def own_stat_folder(self, output: str) -> StatFolder:
+        """Return the folder on this machine for the progress of an output whose store cannot keep it."""
+        path = self.local_folder(output)
+        return StatFolder(self._disk, path, self._disk, path)
 
     def local_folder(self, path: str) -> str:
         """Return where on this machine we keep what belongs to a folder that is elsewhere."""

@@ -15,7 +15,8 @@ from modelcall.formats.detect import is_data_file
 from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.placement import check_folder, check_placement
 from modelcall.pipeline.preflight import look, require_column
-from modelcall.pipeline.shard_run import Limits, ShardPlace, ShardRun
+from modelcall.pipeline.shard_place import Limits, ShardPlace
+from modelcall.pipeline.shard_run import ShardRun
 from modelcall.registry import BUILT_IN, load
 from modelcall.state.listing import Listing, list_input
 from modelcall.state.lock import refuse_owned
@@ -95,6 +96,7 @@ class TaskRun:
             ConfigError: Nothing was started.
             FatalError: Preprocessing cannot go on.
         """
+        self._places.check(world_size=self.shard.world_size)
         store = await asyncio.to_thread(self._places.store)
         if self._preprocess is not None:
             self._preprocessed = await self._preprocessing(self._preprocess, log)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from modelcall.pipeline.runner import RunnerSettings
-from modelcall.pipeline.shard_run import Limits
+from modelcall.pipeline.shard_place import Limits
 from modelcall.state import journal
 from modelcall.types import ErrorType, Outcome, Permit, RowRef
 from tests.crash.fates import Fate, await_fate

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import io
+import re
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -98,3 +101,40 @@ def test_only_stores_with_etags_of_their_own_vouch_for_content() -> None:
     assert vouching == {"s3", "s3a", "gs", "gcs", "az", "abfs"}
     assert not LocalFileSystem().capabilities.content_etags, "a time of change can be set back"
     assert not RemoteFileSystem("memory").capabilities.content_etags
+
+
+def test_authors_need_neither_our_tests_nor_pytest_to_import_it(tmp_path: Path) -> None:
+    code = "import sys, modelcall.fs.contract; print({'pytest', 'tests'} & sys.modules.keys())"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "set()"
+
+
+AUTHORS = """
+from modelcall.fs.contract import FileSystemContract
+from modelcall.fs.local import LocalFileSystem
+
+class Careless(LocalFileSystem):
+    def exists(self, path):
+        return False
+    def put_if_absent(self, path, data):
+        self.replace(path, data)
+        return True
+
+class TestCareless(FileSystemContract):
+    def make(self):
+        import tempfile
+        return Careless(), tempfile.mkdtemp(dir=".")
+"""
+
+
+def test_an_authors_mistakes_are_found_and_explained(tmp_path: Path) -> None:
+    (tmp_path / "test_careless.py").write_text(AUTHORS)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_careless.py"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    failed = set(re.findall(r"FAILED .*::(test_\w+)", ran.stdout))
+    assert failed == {
+        "test_folders_are_made_as_needed",
+        "test_put_if_absent_keeps_the_first",
+        "test_put_if_absent_has_one_winner",
+    }
+    assert "8 writers believe that they were first" in ran.stdout

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modelcall.errors import ConfigError
+from modelcall.errors import ConfigError, FatalError
 from modelcall.fs.tos import reading
 from modelcall.fs.tos.client import TosCalls, TosSettings
 from modelcall.types import Secret
@@ -119,9 +119,11 @@ def test_listings_do_not_end_at_a_thousand(fs: TosFileSystem, tos: LocalTos) -> 
 
 def test_a_wrong_key_is_named_at_once(tos: LocalTos) -> None:
     fs = store(tos, secret="another-secret-key")
-    with pytest.raises(PermissionError, match=r"bucket corpus, endpoint http://tos\.test/, region cn-local") as caught:
+    with pytest.raises(FatalError, match=r"bucket corpus, endpoint http://tos\.test/, region cn-local") as caught:
         fs.read_bytes(f"{ROOT}/a")
-    assert "another-secret-key" not in str(caught.value)
+    assert "another-secret-key" not in f"{caught.value} {caught.value.hint}"
+    assert "TOS_SECRET_KEY is not that of TOS_ACCESS_KEY" in (caught.value.hint or "")
+    assert len(tos.requests()) == 2, "a refused HEAD, and the GET that tells why; nothing is tried again"
     fs.close()
 
 

@@ -7,6 +7,7 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
 from tos.models2 import UploadedPart
 
 from tests.mock_tos.sdk import BUCKET, PART, crc64, refused, whole
@@ -91,6 +92,29 @@ def test_uploads_and_parts_are_listed_page_by_page(client: TosClientV2) -> None:
     assert [(part.part_number, part.size) for part in parts.parts] == [(1, PART), (2, PART + 1)]
     last = client.list_parts(BUCKET, "q", ids["q"], part_number_marker=parts.next_part_number_marker)
     assert ([part.part_number for part in last.parts], last.is_truncated) == ([3], False)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7])
+def test_every_page_of_uploads_goes_on_where_the_last_one_ended(client: TosClientV2, most: int) -> None:
+    wanted = sorted((key, begin(client, key)) for key in ("p/a", "p/a", "p/a", "p/a b", "p/é", "p/é", "p/中"))
+    begin(client, "q")
+    found: list[tuple[str, str]] = []
+    markers: dict[str, str] = {}
+    while True:
+        page = client.list_multipart_uploads(BUCKET, prefix="p/", max_uploads=most, **markers)
+        assert len(page.uploads) <= most
+        found += [(entry.key, entry.upload_id) for entry in page.uploads]
+        if not page.is_truncated:
+            break
+        markers = {"key_marker": page.next_key_marker, "upload_id_marker": page.next_upload_id_marker}
+    assert found == wanted
+    behind = client.list_multipart_uploads(BUCKET, prefix="p/", key_marker="p/a")
+    assert [entry.key for entry in behind.uploads] == ["p/a b", "p/é", "p/é", "p/中"], "without an id, the key is over"
+
+
+def test_what_the_listing_of_uploads_cannot_do_is_refused(client: TosClientV2) -> None:
+    error = refused(lambda: client.list_multipart_uploads(BUCKET, delimiter="/"))
+    assert (error.status_code, error.code) == (501, "NotImplemented")
 
 
 def test_an_aborted_or_unknown_upload_is_404(client: TosClientV2, tos: LocalTos) -> None:

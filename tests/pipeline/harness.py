@@ -19,7 +19,8 @@ from modelcall.observe.fanout import Fanout
 from modelcall.permits import Permits
 from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.runner import Runner, RunnerSettings
-from modelcall.pipeline.shard_run import Limits, ShardPlace, ShardRun
+from modelcall.pipeline.shard_place import Limits, ShardPlace
+from modelcall.pipeline.shard_run import ShardRun
 from modelcall.pipeline.tally import Tally
 from modelcall.pipeline.verify import Findings, verify
 from modelcall.state.ledger import Ledger

@@ -14,7 +14,7 @@ from modelcall.errors import FatalError
 from modelcall.fs.local_sink import LocalSink
 from modelcall.pipeline.failed import FailedRows
 from modelcall.pipeline.publish import _take
-from modelcall.pipeline.shard_run import Limits
+from modelcall.pipeline.shard_place import Limits
 from modelcall.state.file_journal import FileJournal
 from modelcall.state.manifest import Entry, Manifest
 from modelcall.types import ErrorType, Outcome, Permit, RowRef

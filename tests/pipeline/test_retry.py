@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelcall.errors import FatalError
-from modelcall.pipeline.shard_run import Limits
+from modelcall.pipeline.shard_place import Limits
 from modelcall.state.manifest import Entry, Manifest
 from modelcall.types import ErrorType, Outcome, Permit, RowRef, Usage
 from tests.pipeline.harness import Bench, FakeJudge

@@ -10,7 +10,7 @@ import pytest
 from modelcall.errors import FatalError
 from modelcall.pipeline.file import OpenFile
 from modelcall.pipeline.runner import RunnerSettings
-from modelcall.pipeline.shard_run import Limits
+from modelcall.pipeline.shard_place import Limits
 from modelcall.types import ErrorType, Outcome, Permit, RowRef
 from tests.pipeline.harness import Bench, FakeJudge, expected_score
 

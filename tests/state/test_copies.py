@@ -176,8 +176,11 @@ def test_a_published_file_whose_beginning_is_gone_is_not_put_together(tmp_path: 
             writer.add(name, name.encode() * 3)
         writer.send()
     writer.retire({"a"})
-    store.owner(2, there).restore()
+    heir = store.owner(2, there)
+    heir.restore()
     assert content(there) == {"b": b"bbb"}
+    heir.retire({"b"})
+    assert store.names() == ["/000001/base.json"]
 
 
 def test_what_waits_of_a_published_file_is_never_sent(tmp_path: Path) -> None:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import tos
 from crcmod.crcmod import _usingExtension as crc_is_fast
 from tenacity import Retrying, retry_if_exception, stop_after_delay
+from tos.exceptions import TosServerError
 
 from modelcall.errors import ConfigError
-from modelcall.fs.tos.failures import FAILURES, is_passing, os_error, wait
+from modelcall.fs.tos.failures import FAILURES, is_passing, is_without_reason, meaning, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,10 +67,12 @@ class TosCalls:
 
         Raises:
             OSError: ``FileNotFoundError``, ``PermissionError``, ``FileExistsError`` (a condition that failed, 409 or
-                412), ``TimeoutError`` (TOS did not answer in all the time), or another.
+                412), ``TimeoutError`` (TOS did not answer in all the time), ``ECANCELED`` (an upload that is gone),
+                or another.
+            FatalError: No request will succeed: a wrong key, no such bucket.
         """
         key = (at.key,) if at.key else ()
-        return self.again(lambda: call(at.bucket, *key, *arguments, **options), at)
+        return self.again(lambda: read_out(call(at.bucket, *key, *arguments, **options)), at)
 
     def again(self, work: Callable[[], T], at: Place) -> T:
         """Do work until it succeeds; errors as of :meth:`do`."""
@@ -79,7 +82,26 @@ class TosCalls:
         try:
             return rules(work)
         except FAILURES as error:
-            raise os_error(error, at, who=self._who) from error
+            raise meaning(error, at, who=self._who) from error
+
+    def head(self, at: Place) -> Any:  # noqa: ANN401  the SDK's own
+        """Return what TOS says of an object; errors as of :meth:`do`."""
+
+        def once() -> Any:  # noqa: ANN401  the SDK's own
+            try:
+                return read_out(self.sdk.head_object(at.bucket, at.key))
+            except TosServerError as error:
+                if is_without_reason(error):  # the same refusal of a GET has a body that tells
+                    self.reading.get_object(at.bucket, at.key, range_start=0, range_end=0).resp.resp.close()
+                raise
+
+        return self.again(once, at)
+
+
+def read_out(answer: T) -> T:
+    """Read an answer to its end, where the SDK leaves even an empty one open: its connection is free at once."""
+    cast("Any", answer).resp.resp.raw.drain_conn()
+    return answer
 
 
 def checksum(data: bytes | bytearray) -> str | None:

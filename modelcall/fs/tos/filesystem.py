@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import errno
-import os
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
 from functools import partial
+from os.path import commonprefix
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from modelcall.fs.base import Capabilities, FileStat, FileSystem
 from modelcall.fs.ranges import RangeReader
+from modelcall.fs.threads import Threads
 from modelcall.fs.tos.client import TosCalls, TosSettings
-from modelcall.fs.tos.places import Place, place
+from modelcall.fs.tos.places import Place, object_place, place
 from modelcall.fs.tos.reading import fetch
-from modelcall.fs.tos.writing import TosSink, put
+from modelcall.fs.tos.writing import TosSink, abort_upload, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from modelcall.types import Secret
@@ -26,13 +26,16 @@ THREADS: Final = 16
 
 
 class TosFileSystem(FileSystem):
-    """Objects in TOS under ``tos://bucket/key``. Folders are what keys have before a slash."""
+    """Objects in TOS under ``tos://bucket/key``. Folders are what keys have before a slash.
+
+    A forked child may use it, with connections and threads of its own; what was open at the fork stays the parent's.
+    """
 
     capabilities = Capabilities(atomic=True, put_if_absent=True, content_etags=True)
 
     def __init__(self, settings: TosSettings) -> None:
         self._calls = TosCalls(settings)
-        self._pool = ThreadPoolExecutor(THREADS, "modelcall-tos")
+        self._pool = Threads(THREADS, "modelcall-tos")
 
     def open(self, path: str, mode: str = "rb") -> BinaryIO:
         """Open for reading, pinned to the object as it is now. Writing is what :meth:`sink` is for."""
@@ -86,20 +89,35 @@ class TosFileSystem(FileSystem):
                     yield FileStat(at.url(entry.key), entry.size, _bare(entry.etag))
 
     def sink(self, path: str, *, overwrite: bool = False) -> TosSink:
-        """Begin an object that appears at ``commit``."""
-        return TosSink(self._calls, place(path), overwrite=overwrite, pool=self._pool)
+        """Begin an object that appears at ``commit``: three requests at least, which is the price of :meth:`evict`."""
+        return TosSink(self._calls, object_place(path), overwrite=overwrite, pool=self._pool)
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Write a small object if the name is free; of any number of writers exactly one succeeds."""
         try:
-            put(self._calls, place(path), data, overwrite=False)
+            put(self._calls, object_place(path), data, overwrite=False)
         except FileExistsError:
             return False
         return True
 
     def replace(self, path: str, data: bytes) -> None:
         """Write a small object in place of what is there."""
-        put(self._calls, place(path), data, overwrite=True)
+        put(self._calls, object_place(path), data, overwrite=True)
+
+    def evict(self, paths: Iterable[str]) -> None:
+        """Abort the uploads that were begun under exactly these names: they can then not be completed.
+
+        One listing of open uploads a bucket, however many the names are, below what these have in common. It clears
+        away what killed writers left, too. Sees what TOS lists, of which it does not promise that it is never late.
+        """
+        keys: defaultdict[str, set[str]] = defaultdict(set)
+        for at in map(place, paths):
+            keys[at.bucket].add(at.key)
+        for bucket, wanted in keys.items():
+            common = commonprefix(list(wanted))  # noqa: RUF071  of characters, as TOS compares keys
+            for upload in self._uploads(Place(bucket, ""), prefix=common):
+                if upload.key in wanted:
+                    abort_upload(self._calls, Place(bucket, upload.key), upload.upload_id)
 
     def close(self) -> None:
         """Close connections and threads."""
@@ -107,10 +125,7 @@ class TosFileSystem(FileSystem):
         self._calls.close()
 
     def _head(self, path: str) -> Any:  # noqa: ANN401  the SDK's own
-        at = place(path)
-        if not at.key or path.endswith("/"):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        return self._calls.do(self._calls.sdk.head_object, at)
+        return self._calls.head(object_place(path))
 
     def _pages(self, at: Place, *, delimiter: str | None = None) -> Iterator[Any]:
         token: str | None = None
@@ -120,6 +135,15 @@ class TosFileSystem(FileSystem):
             if not page.is_truncated:
                 return
             token = page.next_continuation_token
+
+    def _uploads(self, bucket: Place, *, prefix: str) -> Iterator[Any]:
+        markers: dict[str, str] = {}
+        while True:
+            page = self._calls.do(self._calls.sdk.list_multipart_uploads, bucket, prefix=prefix, **markers)
+            yield from page.uploads
+            if not page.is_truncated:
+                return
+            markers = {"key_marker": page.next_key_marker, "upload_id_marker": page.next_upload_id_marker}
 
     def _page(self, at: Place, *, prefix: str, **options: Any) -> Any:  # noqa: ANN401  the SDK's own
         """Return one page of a listing: the SDK's own paging ends after a thousand entries, without a word."""

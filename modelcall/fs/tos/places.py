@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -33,8 +34,9 @@ def place(path: str) -> Place:
     """Take a path apart.
 
     Raises:
-        OSError: (``EINVAL``) Not of the form ``tos://bucket/key``, or a key that cannot be asked for: ``.`` and ``..``
-            between slashes are resolved on the way to the server, after the request was signed.
+        OSError: ``EINVAL`` if it is not of the form ``tos://bucket/key``, or the key cannot be asked for: ``.`` and
+            ``..`` between slashes are resolved on the way to the server, after the request was signed. ``EILSEQ`` or
+            ``ENAMETOOLONG`` for what can be no key.
     """
     bucket, _, key = path.removeprefix(SCHEME).partition("/")
     key = key.removesuffix("/")
@@ -42,6 +44,23 @@ def place(path: str) -> Place:
         raise OSError(errno.EINVAL, "not of the form tos://bucket/key (buckets: 3 to 63 of a-z, 0-9 and -)", path)
     if not {".", ".."}.isdisjoint(key.split("/")):
         raise OSError(errno.EINVAL, "a key with . or .. between slashes cannot be asked for", path)
-    if len(key.encode("utf-8", "surrogateescape")) > _MOST_BYTES:
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        shown = path.encode(errors="backslashreplace").decode()
+        raise OSError(errno.EILSEQ, "a key is UTF-8; rename the file", shown) from None
+    if size > _MOST_BYTES:
         raise OSError(errno.ENAMETOOLONG, f"a key has at most {_MOST_BYTES} bytes", path)
     return Place(bucket, key)
+
+
+def object_place(path: str) -> Place:
+    """Take the path of an object apart.
+
+    Raises:
+        OSError: As of :func:`place`; ``IsADirectoryError`` for a bucket, and for what ends with a slash.
+    """
+    at = place(path)
+    if not at.key or path.endswith("/"):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    return at

@@ -1,4 +1,7 @@
-"""Objects written: by one PutObject, or, if they are large, in parts, whose completion makes the object appear.
+"""Objects written: records by one PutObject, files in parts, whose completion makes the object appear.
+
+A sink begins its upload at once, however small the object will be: whoever takes over aborts the upload, and the sink
+of an owner that slept has nothing left to complete. Of a PutObject nobody else could know.
 
 Whoever writes leaves a token in the object's metadata. If TOS did what was asked but its answer was lost, the next try
 is refused (409: the name is taken; 404: the upload is gone), and the token tells that it was we who came first.
@@ -9,11 +12,13 @@ from __future__ import annotations
 import errno
 import secrets
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tos.models2 import UploadedPart
 
-from modelcall.fs.tos.client import checksum
+from modelcall.errors import FatalError
+from modelcall.fs.tos.client import checksum, read_out
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -26,6 +31,8 @@ PART_BYTES: Final = 8 << 20
 PARTS_OF_A_SIZE: Final = 1000
 IN_FLIGHT: Final = 4
 """Parts of one object being sent at a time, each held in memory."""
+_DOUBTFUL: Final = frozenset({errno.EEXIST, errno.ECANCELED, errno.ETIMEDOUT})
+"""What is answered, too, if an earlier try of the same completion succeeded and its answer was lost."""
 TOKEN: Final = "modelcall-token"  # noqa: S105  a name
 
 
@@ -59,7 +66,7 @@ def put(calls: TosCalls, at: Place, data: bytes | bytearray, *, overwrite: bool)
     def once() -> None:
         body = Body(data)
         try:
-            calls.sdk.put_object(
+            answer = calls.sdk.put_object(
                 at.bucket,
                 at.key,
                 content=body if data else None,
@@ -68,6 +75,7 @@ def put(calls: TosCalls, at: Place, data: bytes | bytearray, *, overwrite: bool)
                 meta={TOKEN: token},
                 forbid_overwrite=None if overwrite else True,
             )
+            read_out(answer)
         finally:
             body.let_go()
 
@@ -81,7 +89,7 @@ def put(calls: TosCalls, at: Place, data: bytes | bytearray, *, overwrite: bool)
 def is_ours(calls: TosCalls, at: Place, token: str, *, size: int | None = None) -> bool:
     """Whether the object that stands there was written under this token."""
     try:
-        head = calls.do(calls.sdk.head_object, at)
+        head = calls.head(at)
     except FileNotFoundError:
         return False
     return head.meta.get(TOKEN) == token and size in (None, head.content_length)
@@ -98,7 +106,7 @@ class TosSink:
         self._buffer = bytearray()
         self._written = 0
         self._token = secrets.token_hex(16)
-        self._upload: str | None = None
+        self._upload: str | None = calls.do(calls.sdk.create_multipart_upload, at, meta={TOKEN: self._token}).upload_id
         self._sending: deque[Future[UploadedPart]] = deque()
         self._parts: list[UploadedPart] = []
 
@@ -124,18 +132,14 @@ class TosSink:
 
         Raises:
             FileExistsError: The name exists and ``overwrite`` was not asked for.
-            OSError: As TOS says.
+            OSError: As TOS says; ``ECANCELED`` if somebody aborted the upload.
         """
-        if self._upload is None:
-            put(self._calls, self._at, self._buffer, overwrite=self._overwrite)
-        else:
-            if self._buffer:
-                self._send(self._buffer)
-            while self._sending:
-                self._parts.append(self._sending.popleft().result())
+        if self._written:
             self._complete()
             self._upload = None
-        self._buffer = bytearray()
+        else:
+            self._put_nothing()
+        self.abort()
 
     def abort(self) -> None:
         """Leave no trace. Without effect after :meth:`commit`."""
@@ -148,7 +152,8 @@ class TosSink:
         self._buffer = bytearray()
         if self._upload is not None:
             upload, self._upload = self._upload, None
-            abort_upload(self._calls, self._at, upload)
+            with suppress(OSError, FatalError):  # it is invisible, and evicted by whoever writes this name next
+                abort_upload(self._calls, self._at, upload)
 
     def __enter__(self) -> Self:
         return self
@@ -161,28 +166,25 @@ class TosSink:
         return int(PART_BYTES << (count // PARTS_OF_A_SIZE))
 
     def _send(self, data: bytearray) -> None:
-        if self._upload is None:
-            self._upload = self._calls.do(
-                self._calls.sdk.create_multipart_upload, self._at, meta={TOKEN: self._token}
-            ).upload_id
         number = len(self._parts) + len(self._sending) + 1
         while len(self._sending) >= IN_FLIGHT:
             self._parts.append(self._sending.popleft().result())
-        self._sending.append(self._pool.submit(self._upload_part, self._upload, number, data))
+        self._sending.append(self._pool.submit(self._upload_part, number, data))
 
-    def _upload_part(self, upload: str, number: int, data: bytearray) -> UploadedPart:
+    def _upload_part(self, number: int, data: bytearray) -> UploadedPart:
         def once() -> Any:  # noqa: ANN401  the SDK's own
             body = Body(data)
             try:
-                return self._calls.sdk.upload_part(
+                answer = self._calls.sdk.upload_part(
                     self._at.bucket,
                     self._at.key,
-                    upload,
+                    self._upload,
                     number,
                     content=body,
                     content_length=len(data),
                     content_md5=checksum(data),
                 )
+                return read_out(answer)
             finally:
                 body.let_go()
 
@@ -190,27 +192,33 @@ class TosSink:
 
     def _complete(self) -> None:
         """Ask for the parts to become the object; what looks like a refusal may be our own success."""
+        if self._buffer:
+            self._send(self._buffer)
+        while self._sending:
+            self._parts.append(self._sending.popleft().result())
         forbid = None if self._overwrite else True
+        complete = self._calls.sdk.complete_multipart_upload
         try:
-            self._calls.do(
-                self._calls.sdk.complete_multipart_upload,
-                self._at,
-                self._upload,
-                self._parts,
-                forbid_overwrite=forbid,
-            )
-        except (FileExistsError, FileNotFoundError, TimeoutError) as error:
-            if is_ours(self._calls, self._at, self._token, size=self._written):
+            self._calls.do(complete, self._at, self._upload, self._parts, forbid_overwrite=forbid)
+        except OSError as error:
+            if error.errno in _DOUBTFUL and is_ours(self._calls, self._at, self._token, size=self._written):
                 return
-            if isinstance(error, FileNotFoundError):
-                path = self._at.url(self._at.key)
-                raise OSError(errno.EIO, "the upload is gone; somebody aborted it", path) from error
             raise
+
+    def _put_nothing(self) -> None:
+        """Make an empty object appear: an upload has none of its parts to complete, but must be there still."""
+        self._calls.do(self._calls.sdk.list_parts, self._at, self._upload)
+        put(self._calls, self._at, b"", overwrite=self._overwrite)
 
 
 def abort_upload(calls: TosCalls, at: Place, upload: str) -> None:
-    """Let an upload go; no error if it is gone, or if TOS cannot be reached: it is invisible, and swept later."""
+    """Let an upload go; no error if it is gone.
+
+    Raises:
+        OSError: As :meth:`TosCalls.do`.
+    """
     try:
         calls.do(calls.sdk.abort_multipart_upload, at, upload)
-    except OSError:
-        return
+    except OSError as error:
+        if error.errno != errno.ECANCELED:
+            raise

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from modelcall.mock.tos.replies import invalid, json_answer
+from modelcall.mock.tos.replies import Refused, invalid, json_answer
 from modelcall.mock.tos.times import iso_time
 
 if TYPE_CHECKING:
@@ -57,8 +57,11 @@ async def list_objects(exchange: Exchange) -> Answer:
 
 
 async def list_multipart_uploads(exchange: Exchange) -> Answer:
-    """GET /?uploads."""
+    """GET /?uploads: by key, then by id."""
     query = exchange.call.query
+    missing = sorted({"delimiter", "encoding-type"}.intersection(query))
+    if missing:
+        raise Refused(501, "NotImplemented", f"The local TOS lists uploads without {' and '.join(missing)}.")
     most = exchange.number("max-uploads", default=_MOST, least=1, most=_MOST)
     after = (query.get("key-marker", ""), query.get("upload-id-marker", ""))
     with exchange.store.lock:
