@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -88,12 +88,12 @@ class PreprocessRun:
         log: LogSettings | None = None,
         wait: bool = False,
     ) -> None:
-        self._plan = plan
+        self._stores = Stores(plan.storage, plan.environment)
+        self._plan = plan if self._keeps_locks(plan) or plan.paths.stat else self._with_local_stat(plan)
         self._stop = stop
         self._redo: Redo = redo
         self._log = log
         self._wait = wait
-        self._stores = Stores(plan.storage, plan.environment)
         self._settings = plan.settings()
         self._texts: set[str] = set()
 
@@ -126,6 +126,13 @@ class PreprocessRun:
         summary.signal = self._stop.signal
         return summary
 
+    def _keeps_locks(self, plan: PreprocessPlan) -> bool:
+        return self._stores.at(plan.paths.output).capabilities.put_if_absent
+
+    def _with_local_stat(self, plan: PreprocessPlan) -> PreprocessPlan:
+        """Keep lock and reports on this machine where the store of the output cannot keep a lock."""
+        return replace(plan, paths=replace(plan.paths, stat=self._stores.local_folder(plan.paths.output)))
+
     def _prepare(self) -> tuple[RawFiles, StatFolder]:
         """Look at everything before anything is written."""
         refuse_nested(self._plan)
@@ -137,10 +144,9 @@ class PreprocessRun:
     @asynccontextmanager
     async def _owned(self) -> AsyncIterator[None]:
         """Hold the lock of the output folder; another shard of the same task is waited for."""
-        outputs = self._stores.at(self._plan.paths.output)
-        beside = outputs.capabilities.put_if_absent
-        folder = f"{self._plan.paths.output}/.modelcall/preprocess" if beside else self._plan.stat
-        fs = outputs if beside else self._stores.at(folder)
+        beside = f"{self._plan.paths.output}/.modelcall/preprocess"
+        folder = beside if self._keeps_locks(self._plan) else self._plan.stat
+        fs = self._stores.at(folder)
         async with AsyncExitStack() as stack:
             waited = False
             while True:
