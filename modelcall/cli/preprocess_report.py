@@ -75,7 +75,7 @@ def preprocess_lines(summary: PreprocessSummary) -> Iterator[tuple[str, str]]:
     files = counted(done=totals.files, failed=totals.failed_files, left=summary.left)
     before = f"; {summary.done_before:,} of them before this start" if summary.done_before else ""
     yield "raw files", f"{', '.join(files)}{before}"
-    yield "raw rows", f"{totals.rows_in:,} in, {totals.rows_out:,} out, {totals.tokens:,} tokens in texts that are cut"
+    yield "raw rows", f"{totals.rows_in:,} in, {totals.rows_out:,} out; {totals.tokens:,} tokens kept"
     for reason, count in totals.dropped.items():
         yield "  dropped", f"{count:,}: {shown(reason)}"
     if totals.bad_rows:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from modelcall.errors import ModelCallError
+from modelcall.garbage import collect_less
 from modelcall.log import setup
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def serve(connection: Connection, work: Work[Job, Result], log: LogSettings | No
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    collect_less()
     try:
         with setup(log) if log is not None else nullcontext():
             asyncio.run(_serve(connection, work))
