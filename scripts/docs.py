@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from modelcall.cli.main import COMMANDS, app
@@ -164,12 +166,21 @@ def _commands() -> str:
     """Return ``--help`` of every command, as it is printed."""
     runner = CliRunner(env={"COLUMNS": str(_COLUMNS), "TERMINAL_WIDTH": str(_COLUMNS)})
     texts = []
-    for name in COMMANDS:
-        shown = runner.invoke(app, [name, "--help"], prog_name="modelcall")
+    for words in _command_names():
+        name = " ".join(words)
+        shown = runner.invoke(app, [*words, "--help"], prog_name="modelcall")
         if shown.exit_code != 0:
             raise RuntimeError(f"modelcall {name} --help fails: {shown.output}")
         texts.append(f"### modelcall {name}\n\n```text\n{shown.output.strip()}\n```\n")
     return "\n".join(texts)
+
+
+def _command_names() -> Iterator[list[str]]:
+    """Yield every command, each followed by those below it."""
+    for name in COMMANDS:
+        yield [name]
+        module = import_module(f"modelcall.cli.{name.replace('-', '_')}")
+        yield from ([name, below] for below in getattr(get_command(module.app), "commands", {}))
 
 
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
