@@ -86,6 +86,8 @@ def _lines(loaded: LoadedTask, answer: str | None) -> Iterator[tuple[str, str]]:
     if loaded.endpoint is not None:
         urls = ", ".join(loaded.endpoint.base_urls) or ("started by the run" if loaded.endpoint.is_embedded else "none")
         yield "endpoint", shown(urls)
+    if loaded.paths.preprocess is not None:
+        yield "raw", shown(loaded.paths.preprocess.raw)
     yield "input", shown(loaded.paths.input)
     yield "output", shown(loaded.paths.output)
     if answer is not None:

@@ -52,7 +52,7 @@ def as_texts(array: pa.Array, *, name: str, is_json: bool) -> list[str | None]:
         array = array.dictionary_decode()
     if pt.is_null(array.type):
         return [None] * len(array)
-    if pt.is_binary(array.type) or pt.is_large_binary(array.type):
+    if pt.is_binary(array.type) or pt.is_large_binary(array.type) or pt.is_binary_view(array.type):
         return [None if value is None else value.decode(errors="replace") for value in array.to_pylist()]
     if not (pt.is_string(array.type) or pt.is_large_string(array.type) or pt.is_string_view(array.type)):
         raise FileFailure(f"column {name!r} holds {array.type}, not text", hint="Name another column as text_key.")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import traceback
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,13 +68,13 @@ class Stop:
 
 
 def serve(connection: Connection, work: Work[Job, Result], log: LogSettings | None) -> None:
-    """Work until there are no more jobs; what a process is started with."""
+    """Work until there are no more jobs; what a process is started with. What a user's code prints is no result."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     collect_less()
     try:
-        with setup(log) if log is not None else nullcontext():
+        with redirect_stdout(sys.stderr), setup(log) if log is not None else nullcontext():
             asyncio.run(_serve(connection, work))
     except OSError:  # the owner is gone
         os._exit(OWNER_GONE)

@@ -248,6 +248,7 @@ class Mine(BasePreprocessor):
         if len(item["path"]) < self.options["least"]:
             return None
         item["lines"] = item["content"].count("\\n")
+        print("looking at", item["path"])
         return item
 """
 
@@ -260,6 +261,7 @@ def test_a_preprocessor_of_ones_own(shell: Shell) -> None:
     done = shell.spawn("preprocess", "custom", *options, "--num_proc", "2", "--json")
 
     assert done.code == 0, done.err
+    assert done.err.count("looking at src/") == 36
     assert list(outputs(shell)) == ["0.parquet", "2.parquet", "4.parquet"]
     assert done.json["dropped"] == {"process_item returned None": 30}
     rows = pq.read_table(shell.folder / "out/4.parquet").to_pylist()
@@ -458,6 +460,8 @@ def test_validate_finds_a_preprocessor_that_cannot_be_used(shell: Shell) -> None
     done = shell("validate", "task.yaml")
 
     assert done.code == 2
+    (shell.folder / "task.yaml").write_text(TASK)
+    assert f"raw      {shell.folder}/raw" in shell("validate", "task.yaml").out
     assert "did you mean 'github_raw_code'?" in done.err
 
 

@@ -133,6 +133,7 @@ def test_parquet_columns_keep_values_and_types(bench: Bench) -> None:
         (pa.array([b"ab\xff", None], pa.binary()), ["ab\ufffd", None]),
         (pa.array(["a", None]).dictionary_encode(), ["a", None]),
         (pa.nulls(2), [None, None]),
+        (pa.array([b"a\xff", None], pa.binary_view()), ["a\ufffd", None]),
         (pa.array(["a", None], pa.string_view()), ["a", None]),
         (pa.array([b"a", b"\xc3("], pa.binary()).view(pa.string()), ["a", "\ufffd("]),
     ],

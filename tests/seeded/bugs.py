@@ -19,6 +19,8 @@ KILLS = "tests/crash/test_kills.py"
 TESTS_OF_JOURNAL = "tests/state/test_journal.py"
 TESTS_OF_RUNNER = "tests/pipeline/test_runner.py"
 TESTS_OF_PUBLISH = "tests/pipeline/test_publish.py"
+TESTS_OF_TOKENS = "tests/tokens/test_tokens.py"
+TESTS_OF_PREPROCESS = "tests/cli/test_preprocess.py"
 
 BUGS = (
     # what is recorded
@@ -591,5 +593,104 @@ BUGS = (
         "if one.sha256 == found), None)",
         "if one.sha256), None)",
         ("tests/pipeline/test_verify.py",),
+    ),
+    # preprocessing
+    Bug(
+        "tokens: one more than asked for is kept",
+        "tokens.py",
+        "self._decoded(tokens[:limit])",
+        "self._decoded(tokens[: limit + 1])",
+        (TESTS_OF_TOKENS,),
+    ),
+    Bug(
+        "tokens: a window that holds too few is taken for the whole text",
+        "tokens.py",
+        "while len(tokens) <= limit + _MARGIN and",
+        "while False and",
+        (TESTS_OF_TOKENS,),
+    ),
+    Bug(
+        "tokens: a character of two tokens is counted by its first",
+        "tokens.py",
+        "while limit and offsets[limit - 1][1] > offsets[limit][0]:",
+        "while False:",
+        (TESTS_OF_TOKENS,),
+    ),
+    Bug(
+        "preprocess: equal texts of one file get one id",
+        "data_processing/base.py",
+        'f"{self.file}\\0{row}\\0{text or',
+        'f"{self.file}\\0{text or',
+        ("tests/data_processing/test_github_raw_code.py",),
+    ),
+    Bug(
+        "preprocess: rows are dropped without being counted",
+        "data_processing/base.py",
+        "        self.dropped.update(reason for reason in reasons if reason is not None)\n",
+        "",
+        ("tests/data_processing/test_universal.py",),
+    ),
+    Bug(
+        "preprocess: texts among other values stay quoted",
+        "data_processing/texts.py",
+        "return [_read(text) for text in texts] if is_json else texts",
+        "return texts",
+        ("tests/data_processing/test_github_raw_code.py",),
+    ),
+    Bug(
+        "preprocess: a file that changes while it is read is published",
+        "data_processing/file.py",
+        "        _check_unchanged(job, work.inputs)\n        sink.commit()",
+        "        sink.commit()",
+        ("tests/data_processing/test_file.py",),
+    ),
+    Bug(
+        "preprocess: what process_item changes in place is lost",
+        "data_processing/items.py",
+        "process_item(_copied(item))",
+        "process_item(item)",
+        ("tests/data_processing/test_items.py",),
+    ),
+    Bug(
+        "preprocess: a changed raw file is taken for done",
+        "task_manager/preprocess_state.py",
+        'if differs or redo == "all" or job.fingerprint != report.job.fingerprint:',
+        'if differs or redo == "all":',
+        (f"{TESTS_OF_PREPROCESS}::test_a_second_start_does_only_what_is_new_changed_or_gone",),
+    ),
+    Bug(
+        "preprocess: files of other settings are mixed",
+        "task_manager/preprocess_state.py",
+        "        other.update(differs)\n",
+        "",
+        (f"{TESTS_OF_PREPROCESS}::test_other_settings_are_refused_until_all_is_made_anew",),
+    ),
+    Bug(
+        "preprocess: a stranger's file is written over",
+        "task_manager/preprocess_state.py",
+        "if size is not None and not outputs.is_ours(job.output):",
+        "if False:",
+        (f"{TESTS_OF_PREPROCESS}::test_files_of_somebody_else_and_edited_ones_are_left_alone",),
+    ),
+    Bug(
+        "preprocess: what else lies in the folder is scored",
+        "task_manager/task_run.py",
+        "listing = listing.only(self._preprocessed.outputs)",
+        "pass",
+        (f"{TESTS_OF_PREPROCESS}::test_what_comes_out_is_scored_and_only_that",),
+    ),
+    Bug(
+        "engine: what a dead worker held is forgotten",
+        "engines/processes.py",
+        "self._left.extendleft(",
+        "list(",
+        ("tests/engines",),
+    ),
+    Bug(
+        "engine: workers outlive their owner",
+        "engines/worker.py",
+        "        except (EOFError, OSError):\n            os._exit(OWNER_GONE)\n",
+        "        except (EOFError, OSError):\n            pass\n",
+        ("tests/engines",),
     ),
 )
