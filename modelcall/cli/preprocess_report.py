@@ -12,7 +12,7 @@ from modelcall.cli.output import FILES_SHOWN, counted, named, shown, table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from modelcall.task_manager.preprocess_run import PreprocessSummary
+    from modelcall.task_manager.preprocess_summary import PreprocessSummary
 
 _REASON_CHARS: Final = 300
 

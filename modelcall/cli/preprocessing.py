@@ -22,7 +22,7 @@ from modelcall.task_manager.summary import Stop
 if TYPE_CHECKING:
     from modelcall.cli.running import Showing
     from modelcall.config.preprocessing import LoadedPreprocess
-    from modelcall.task_manager.preprocess_run import PreprocessSummary
+    from modelcall.task_manager.preprocess_summary import PreprocessSummary
 
 GRACE_SECONDS: Final = 20.0
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from modelcall.data_processing.report import FileReport, Totals
+from modelcall.data_processing.report import FileReport
 from modelcall.errors import ConfigError, FatalError
 from modelcall.formats.detect import is_data_file
 from modelcall.log import Message, say
@@ -19,10 +19,11 @@ from modelcall.registry import load
 from modelcall.task_manager.preprocess_files import raw_files, refuse_nested
 from modelcall.task_manager.preprocess_plan import preprocess_files
 from modelcall.task_manager.preprocess_state import Outputs, StatFolder, progress
+from modelcall.task_manager.preprocess_summary import PreprocessSummary
 from modelcall.task_manager.stores import Stores
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from modelcall.data_processing.report import FileJob
     from modelcall.engines.base import Engine
@@ -33,47 +34,6 @@ if TYPE_CHECKING:
     from modelcall.task_manager.summary import Stop
 
 _WAIT_SECONDS = 2.0
-
-
-@dataclass(slots=True)
-class PreprocessSummary:
-    """What a start of preprocessing brought."""
-
-    output: str
-    stat: str
-    totals: Totals = field(default_factory=Totals)
-    """Over all files of the input, those of earlier starts included."""
-    done_before: int = 0
-    left: int = 0
-    """Files that were not come to."""
-    failed: dict[str, str] = field(default_factory=dict)
-    """Files that could not be preprocessed, with the reason."""
-    leftovers: Sequence[str] = ()
-    """Outputs of raw files that are gone."""
-    passed_over: Sequence[str] = ()
-    outputs: set[str] = field(default_factory=set)
-    """Names of all outputs that are whole."""
-    processes: int = 0
-    seconds: float = 0.0
-    error: FatalError | None = None
-    signal: int | None = None
-
-    def add(self, report: FileReport) -> None:
-        """Count what became of a file."""
-        self.totals.add(report)
-        if report.failure is not None:
-            self.failed[report.job.name] = report.failure
-        else:
-            self.outputs.add(report.job.output)
-
-    @property
-    def exit_code(self) -> int:
-        """0 all files, 3 some failed, 4 stopped, 128 + signal interrupted."""
-        if self.signal is not None:
-            return 128 + self.signal
-        if self.error is not None:
-            return 4
-        return 3 if self.failed else 0
 
 
 class PreprocessRun:
@@ -96,6 +56,7 @@ class PreprocessRun:
         self._wait = wait
         self._settings = plan.settings()
         self._texts: set[str] = set()
+        self._check_lock: Callable[[], None] = lambda: None
 
     async def run(self) -> PreprocessSummary:
         """Preprocess what is left.
@@ -151,7 +112,8 @@ class PreprocessRun:
             waited = False
             while True:
                 try:
-                    await stack.enter_async_context(Ownership(fs, f"{folder}/locks", facts={"preprocess": True}))
+                    own = Ownership(fs, f"{folder}/locks", facts={"preprocess": True})
+                    self._check_lock = (await stack.enter_async_context(own)).lock.check
                     break
                 except ConfigError as error:
                     if not self._wait:
@@ -191,10 +153,15 @@ class PreprocessRun:
         jobs = sorted(todo, key=lambda job: (-job.size, job.name))
         async with aclosing(self._engine(summary.processes).run(work, jobs)) as reports:
             async for report in reports:
-                await asyncio.to_thread(stat.put, report)
+                await asyncio.to_thread(self._keep, stat, report)
                 summary.left -= 1
                 summary.add(report)
                 self._say(report)
+
+    def _keep(self, stat: StatFolder, report: FileReport) -> None:
+        """Keep a report, unless somebody has taken over while this process slept."""
+        self._check_lock()
+        stat.put(report)
 
     def _engine(self, processes: int) -> Engine:
         if self._plan.config.num_proc == 1:

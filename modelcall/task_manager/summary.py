@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from modelcall.errors import FatalError
     from modelcall.pipeline.tally import Tally
     from modelcall.state.listing import ListedFile
-    from modelcall.task_manager.preprocess_run import PreprocessSummary
+    from modelcall.task_manager.preprocess_summary import PreprocessSummary
     from modelcall.types import PermitSource
 
 

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunRecord, RunStore
     from modelcall.state.shard import OutputFolder
-    from modelcall.task_manager.preprocess_run import PreprocessSummary
     from modelcall.task_manager.preprocess_state import Redo
+    from modelcall.task_manager.preprocess_summary import PreprocessSummary
     from modelcall.task_manager.summary import Begins, Invocation, Stop
     from modelcall.types import RunListener
 

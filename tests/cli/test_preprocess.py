@@ -69,10 +69,10 @@ def test_a_folder_becomes_parquet_of_the_same_names_and_counts_balance(shell: Sh
 
 @pytest.mark.usefixtures("raw")
 def test_one_process_and_many_give_the_same_bytes(shell: Shell) -> None:
-    github(shell, output="one")
-    done = github(shell, "--num_proc", "16", "--json", output="many")
+    github(shell, "--num_files", "3", output="one")
+    done = github(shell, "--num_files", "3", "--num_proc", "16", "--json", output="many")
 
-    assert (done.code, done.json["processes"]) == (0, 6)
+    assert (done.code, done.json["processes"]) == (0, 3)
     assert outputs(shell, "many") == outputs(shell, "one") != {}
 
 
@@ -310,7 +310,10 @@ def until(met: Callable[[], bool]) -> None:
     assert met()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.long), (signal.SIGKILL, -9)],
+)
 @pytest.mark.usefixtures("raw")
 def test_an_interrupted_run_keeps_whole_files_and_goes_on_there(
     shell: Shell, number: signal.Signals, code: int
@@ -348,6 +351,34 @@ def test_two_do_not_work_on_one_output(shell: Shell) -> None:
 
     assert second.code == 2
     assert f"process {child.pid} on" in second.err
+
+
+REPLACED = '''\
+from pathlib import Path
+
+from modelcall.data_processing.base import BasePreprocessor
+
+
+class Replaced(BasePreprocessor):
+    """Plays somebody who takes over while this process sleeps."""
+
+    def process_item(self, item):
+        Path(self.output_dir, ".modelcall/preprocess/locks/000002.json").write_text("{}")
+        return item
+'''
+
+
+@pytest.mark.usefixtures("raw")
+def test_an_owner_that_was_replaced_stops_and_notes_nothing(shell: Shell) -> None:
+    (shell.folder / "replaced.py").write_text(REPLACED)
+
+    done = shell.spawn(
+        "preprocess", "custom", "replaced:Replaced", "--raw_path", "raw", "--output_dir", "out", "--num_proc", "1"
+    )
+
+    assert done.code == 4
+    assert "another process has taken over" in done.err
+    assert list((shell.folder / "out/.modelcall/preprocess").rglob("*.parquet.json")) == []
 
 
 TASK = """\

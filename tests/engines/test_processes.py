@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from modelcall.engines.inline import InlineEngine
-from modelcall.engines.processes import TRIES, ProcessEngine
+from modelcall.engines.pool import TRIES
+from modelcall.engines.processes import ProcessEngine
 from modelcall.engines.worker import WorkerError
 from modelcall.errors import FatalError
 from modelcall.log import LogSettings

@@ -681,7 +681,7 @@ BUGS = (
     ),
     Bug(
         "engine: what a dead worker held is forgotten",
-        "engines/processes.py",
+        "engines/pool.py",
         "self._left.extendleft(",
         "list(",
         ("tests/engines",),
