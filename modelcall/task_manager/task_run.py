@@ -89,9 +89,11 @@ class TaskRun:
             ConfigError: Nothing was started.
         """
         self._places.check(world_size=self.shard.world_size)
-        store = await asyncio.to_thread(self._places.store)
         try:
+            store = await asyncio.to_thread(self._places.store)
             start = await asyncio.to_thread(self._begin, store)
+        except FatalError as error:
+            raise ConfigError(error.message, hint=error.hint) from error
         except OSError as error:
             where = error.filename or self._loaded.paths.output
             raise ConfigError(
