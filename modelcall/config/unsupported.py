@@ -42,7 +42,6 @@ _PATHS: Final = ("data.input_folder", "data.output_folder", "data.stat_folder", 
 UNSUPPORTED: Final = (
     *(Unsupported(key, is_remote, REMOTE, _COPY) for key in _PATHS),
     Unsupported("data.fs", _other_than("local"), REMOTE, "write local, or leave it out"),
-    Unsupported("data.unify_schema", bool, "data.unify_schema: true", "leave it out"),
     Unsupported("preprocess.enabled", bool, "preprocessing", "preprocess first, then set preprocess.enabled: false"),
     Unsupported("concurrency.num_workers", _other_than(1), "several worker processes", "write 1, or use job_index"),
     Unsupported("distributed.engine", _other_than("local", "inline"), "other engines", "write local"),

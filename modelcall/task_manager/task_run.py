@@ -14,8 +14,9 @@ from modelcall.errors import ConfigError, FatalError
 from modelcall.formats.detect import is_data_file
 from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.placement import check_folder, check_placement
-from modelcall.pipeline.preflight import look, require_column
+from modelcall.pipeline.preflight import look, require_column, say_drift
 from modelcall.pipeline.shard_run import Limits, ShardRun
+from modelcall.pipeline.unify import UNIFIED, SchemaOfRun
 from modelcall.registry import BUILT_IN, load
 from modelcall.state.listing import Listing, list_input
 from modelcall.state.lock import refuse_owned
@@ -77,6 +78,7 @@ class TaskRun:
         )
         self._num_runs = self._task.distributed.num_runs if self._task.distributed.enabled else 1
         self._places = Places(loaded, self._fs)
+        self._schema = self._unify() if self._task.data.unify_schema else None
         self._listing: Listing | None = None
         self._seen: Seen | None = None
         self._server = _embedded_server(loaded)
@@ -110,6 +112,7 @@ class TaskRun:
                 listener=self._listener,
                 begins=self._begins,
                 stop=self._stop,
+                schema=self._schema,
                 retry=self._invocation.retry,
             )
             try:
@@ -165,11 +168,25 @@ class TaskRun:
         return {
             **self._plan.identity,
             **drop,
+            **({UNIFIED: "true"} if data.unify_schema else {}),
             "data.input_folder": self._loaded.paths.input,
             "data.output_format": data.output_format,
             "data.output_columns": orjson.dumps(data.output_columns).decode(),
             "set of result columns": orjson.dumps(added).decode(),
         }
+
+    def _unify(self) -> SchemaOfRun:
+        """Return what settles the schema of all outputs. The scorer's columns belong to it, so they must be known.
+
+        Raises:
+            ConfigError: They are not.
+        """
+        if self._plan.columns is None:
+            raise ConfigError(
+                "data.unify_schema: the columns of this scorer are settled file by file, and may differ",
+                hint='Declare them on it: columns = {"score": "float"}; or leave out data.unify_schema.',
+            )
+        return SchemaOfRun(self._fs, self._places.store(), self._columns, stopped=lambda: self._stop.signal is not None)
 
     def _list(self) -> Listing:
         if self._listing is None:
@@ -184,7 +201,9 @@ class TaskRun:
         files = shard_files(record, self.shard.job_index)
         for run_index in range(1, record.num_runs + 1):
             refuse_owned(self._fs, self._places.output(record, run_index).lock_folder(self._key(run_index)))
-        self._look(files)
+        seen = self._look(files)
+        for name in self._task.data.output_columns or ():
+            require_column(name, seen, key="data.output_columns", what="is to be kept")
         if self._loaded.paths.stat:
             check_folder(self._fs, self._loaded.paths.stat, key="data.stat_folder")
         for run_index in range(1, record.num_runs + 1):
@@ -193,13 +212,18 @@ class TaskRun:
             check_folder(self._fs, to.folder, key="data.output_folder")
             delete = self._task.options.delete_existing and record.extends is None
             refuse_finished(to, files, record.output_of, delete_existing=delete)
+        if self._schema is not None:
+            self._schema.facts(self._places.store().chain(record), {})
 
     def _look(self, files: Sequence[ListedFile]) -> Seen:
         """Look at input files, once a start."""
         if self._seen is None:
-            seen = look(self._fs, files, self._columns)
+            wanted = self._task.data.output_columns if self._schema is None else None
+            seen = look(self._fs, files, self._columns, wanted=wanted)
             if self._plan.needed:
                 require_column(self._plan.needed, seen)
+            if seen.drift and self._schema is None:
+                say_drift(seen.drift, "input files")
             self._seen = seen
         return self._seen
 

@@ -60,7 +60,7 @@ SCALARS: dict[pa.DataType, st.SearchStrategy[Any]] = {
 }
 
 
-def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+def array(values: list[Any], kind: pa.DataType) -> pa.Array:
     if isinstance(kind, pa.BaseExtensionType):
         return pa.ExtensionArray.from_storage(kind, pa.array(values, kind.storage_type))
     return pa.array(values, kind)
@@ -105,10 +105,10 @@ def _column(draw: st.DrawFn, name: str, rows: int) -> tuple[pa.Field, pa.Array]:
     how = draw(st.sampled_from(["any", "any", "null first", "required"]))
     if how == "required" and kind != pa.null():
         filled = draw(st.lists(values, min_size=rows, max_size=rows))
-        return pa.field(name, kind, nullable=False), _array(filled, kind)
+        return pa.field(name, kind, nullable=False), array(filled, kind)
     nulls = rows * 2 // 3 if how == "null first" else 0
     filled = draw(st.lists(st.none() | values, min_size=rows - nulls, max_size=rows - nulls))
-    return pa.field(name, kind, metadata={"note": "kept"}), _array([None] * nulls + filled, kind)
+    return pa.field(name, kind, metadata={"note": "kept"}), array([None] * nulls + filled, kind)
 
 
 @st.composite
