@@ -54,7 +54,7 @@ class Unified:
     def _told(self, name: str) -> str:
         if name in self.json_text:
             return _JSON_TEXT
-        return str(self.schema.field(name).type) if name in self.schema.names else "no such column"
+        return type_name(self.schema.field(name).type) if name in self.schema.names else "no such column"
 
     def _takes(self, name: str, types: Types) -> bool:
         if name not in self.schema.names:
@@ -121,9 +121,22 @@ class Unifier:
 def type_names(types: Types) -> dict[str, str]:
     """Return the types of a file's columns as texts."""
     if isinstance(types, pa.Schema):
-        return {field.name: str(field.type) for field in types}
+        return {field.name: type_name(field.type) for field in types}
     kinds = {name: shape.arrow_type(nothing=_NOTHING) for name, shape in types.items()}
-    return {name: _JSON_TEXT if kind is None else str(kind) for name, kind in kinds.items()}
+    return {name: _JSON_TEXT if kind is None else type_name(kind) for name, kind in kinds.items()}
+
+
+def type_name(kind: pa.DataType) -> str:
+    """Return a type as text, the same before and after it was in a file: writing renames what lists hold."""
+    if pa.types.is_struct(kind):
+        return f"struct<{', '.join(f'{field.name}: {type_name(field.type)}' for field in kind)}>"
+    if pa.types.is_map(kind):
+        return f"map<{type_name(kind.key_type)}, {type_name(kind.item_type)}>"
+    if pa.types.is_nested(kind) and hasattr(kind, "value_field"):
+        name, *_ = str(kind).partition("<")
+        size = f"[{kind.list_size}]" if pa.types.is_fixed_size_list(kind) else ""
+        return f"{name}<{type_name(kind.value_type)}>{size}"
+    return str(kind)
 
 
 def fitted(column: pa.Array, kind: pa.DataType) -> pa.Array:

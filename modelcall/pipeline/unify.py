@@ -15,7 +15,7 @@ import orjson
 
 from modelcall.errors import ConfigError, FatalError, FileFailure, Mistake
 from modelcall.formats.opening import open_source
-from modelcall.formats.unify import Unified, Unifier
+from modelcall.formats.unify import Unified, Unifier, type_names
 from modelcall.log import Message, say
 from modelcall.pipeline.columns import clash
 from modelcall.pipeline.preflight import mistake
@@ -119,7 +119,7 @@ def schema_note(known: Mapping[str, str]) -> bytes:
     """Return the side file that tells users of the schema, and of what differs between the input files."""
     unified = unified_in(known)
     note = {
-        "columns": {field.name: str(field.type) for field in unified.schema},
+        "columns": type_names(unified.schema),
         "json_text_columns": unified.json_text,
         "drift": orjson.loads(known[_DRIFT]),
     }

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, reject, settings
 
 from modelcall.formats.opening import open_source
-from modelcall.formats.unify import Unified, Unifier
+from modelcall.formats.unify import Unified, Unifier, type_names
+from tests.formats.arrow_tables import tables
 
 if TYPE_CHECKING:
     from modelcall.formats.base import Source
@@ -182,3 +184,15 @@ FIXED = Unified(pa.schema([("x", pa.int64()), ("t", pa.string()), ("s", pa.struc
 def test_what_does_not_fit_a_settled_schema_is_told(data: Any, misfit: str | None) -> None:
     assert FIXED.misfits(_source(data).types()) == ([] if misfit is None else [misfit])
     assert FIXED.misfits(_source(data).types(), ["other"]) == []
+
+
+@given(table=tables())
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_types_are_told_the_same_after_they_were_in_a_file(table: pa.Table) -> None:
+    try:
+        first = _source(table).types()
+    except pa.ArrowNotImplementedError:
+        reject()
+    assert isinstance(first, pa.Schema)
+    again = _source(pa.Table.from_batches([], first)).types()
+    assert type_names(again) == type_names(first)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelcall.errors import ConfigError
+from modelcall.formats.unify import type_name
 from modelcall.fs.local import LocalFileSystem
 from modelcall.scorers.quality.scorer import QualityScorer
 from modelcall.state.manifest import checksum
@@ -24,7 +25,7 @@ TYPES = {
     "text": "large_string",
     "id": "int64",
     "score_before": "double",
-    "tags": "list<element: string>",
+    "tags": "list<string>",
     "odd": "string",
     "late": "bool",
 }
@@ -61,7 +62,7 @@ def test_the_folder_loads_as_one_dataset_everywhere(desk: Desk) -> None:
     assert desk.start().exit_code == 0
     found = schemas(desk)
     assert all(schema.equals(found[0], check_metadata=True) for schema in found)
-    assert {name: str(found[0].field(name).type) for name in TYPES} == TYPES
+    assert {name: type_name(found[0].field(name).type) for name in TYPES} == TYPES
     assert found[0].names[: len(TYPES)] == list(TYPES)
     table = ds.dataset(desk.folder / "out", format="parquet").to_table().sort_by("text")
     assert table["id"].to_pylist() == [5, None, 1, None, None, 2**40, 2]
@@ -158,7 +159,7 @@ def test_all_shards_have_the_schema_of_all_files(desk: Desk) -> None:
     found = schemas(desk)
     assert len(found) == 5
     assert all(schema.equals(found[0], check_metadata=True) for schema in found)
-    assert {name: str(found[0].field(name).type) for name in TYPES} == TYPES
+    assert {name: type_name(found[0].field(name).type) for name in TYPES} == TYPES
 
 
 def test_files_that_come_later_get_the_schema_of_the_others_or_are_refused(desk: Desk) -> None:
