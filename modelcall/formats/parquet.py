@@ -147,14 +147,16 @@ def _row_groups(
     file: pq.ParquetFile, columns: list[str], *, most: int, recorded: RowSelection
 ) -> Iterator[tuple[int, pa.RecordBatch | None]]:
     """Batches that never span row groups: pyarrow cannot join all nested types."""
-    rows = _batch_rows(file.metadata, most)
     first = 0
     for index in range(file.metadata.num_row_groups):
-        size = file.metadata.row_group(index).num_rows
+        group = file.metadata.row_group(index)
+        size = group.num_rows
         if size and recorded.covers(first, size):
             yield size, None
         else:
-            for batch in file.iter_batches(rows, row_groups=[index], columns=columns, use_threads=False):
+            for batch in file.iter_batches(
+                _batch_rows(group, most), row_groups=[index], columns=columns, use_threads=False
+            ):
                 yield batch.num_rows, batch.select(columns)  # asked by dotted paths: "a" also gives "a.b"
         first += size
 
@@ -175,10 +177,9 @@ def _check_names(names: list[str], file: str) -> None:
         )
 
 
-def _batch_rows(metadata: pq.FileMetaData, most: int) -> int:
-    size: int = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
-    rows: int = metadata.num_rows
-    return max(1, min(most, BATCH_BYTES * rows // max(size, 1)))
+def _batch_rows(group: pq.RowGroupMetaData, most: int) -> int:
+    """Return how many rows of a group fit a batch: others may hold much smaller ones."""
+    return max(1, min(most, BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1)))
 
 
 def _rows(batch: pa.RecordBatch, first: int) -> list[AnyRow]:

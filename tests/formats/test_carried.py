@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from modelcall.formats import writers
 from modelcall.types import Outcome, Permit, RowRef
 from tests.formats.arrow_tables import same, tables
 from tests.pipeline.harness import Bench, FakeJudge
@@ -136,3 +138,22 @@ def test_an_extension_type_that_nobody_here_knows_is_known_again_to_who_does(tmp
         assert pq.read_table(tmp_path / "out/000.parquet").column("length").chunk(0) == lengths
     finally:
         pa.unregister_extension_type("test.unit")
+
+
+def test_views_in_structs_pass_in_files_that_pyarrow_cannot_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot slice them; a file of many rows by another writer failed when all its rows had been paid for."""
+    monkeypatch.setattr(writers, "ROW_GROUP_BYTES", 50_000)
+    rows = [{"x": str(index) * 200} for index in range(2000)]
+    table = pa.table({"s": pa.array(rows, pa.struct([("x", pa.string())]))})
+    views = pa.schema([("s", pa.struct([("x", pa.string_view())]))])
+    bench = Bench(tmp_path)
+    with pq.ParquetWriter(bench.input / "a.parquet", table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"ARROW:schema": base64.b64encode(views.serialize()).decode()})
+    asyncio.run(bench.start(Judge()))
+    assert bench.seen.failed == {}
+    after = pq.read_table(bench.output / "a.parquet")
+    assert after.schema.field("s") == views.field("s")
+    assert after["s"].to_pylist() == rows

@@ -162,6 +162,20 @@ def test_batches_are_small_where_rows_are_large(monkeypatch: pytest.MonkeyPatch)
     assert max(map(len, source.rows(None, chunk_rows=100))) <= 5
 
 
+def test_small_rows_elsewhere_do_not_make_batches_of_large_ones_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "BATCH_BYTES", 50_000)
+    large = [random.Random(index).randbytes(10_000) for index in range(20)]
+    target = io.BytesIO()
+    with pq.ParquetWriter(target, pa.schema([("a", pa.binary())])) as writer:
+        for rows in ([b""] * 5000, large, [b""] * 5000):
+            writer.write_table(pa.table({"a": rows}))
+    source = _source(target.getvalue())
+    batches = list(source.batches(source.schema()[0]))
+    assert max(batch.nbytes for batch in batches) < 60_000
+    assert sum(batch.num_rows for batch in batches) == 10_020
+    assert len(batches) < 20
+
+
 def test_streams_are_closed_after_each_pass() -> None:
     data = _bytes(pa.table({"a": range(10)}))
     opened: list[io.BytesIO] = []
