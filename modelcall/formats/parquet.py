@@ -179,7 +179,8 @@ def _check_names(names: list[str], file: str) -> None:
 
 def _batch_rows(group: pq.RowGroupMetaData, most: int) -> int:
     """Return how many rows of a group fit a batch: others may hold much smaller ones."""
-    return max(1, min(most, BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1)))
+    rows: int = BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1)
+    return max(1, min(most, rows))
 
 
 def _rows(batch: pa.RecordBatch, first: int) -> list[AnyRow]:

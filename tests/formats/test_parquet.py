@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelcall.formats.base import Source
+    from modelcall.formats.unify import Unified
     from modelcall.types import Row
 
 RESULTS = {"added score": INT, "added tags": STRING_LIST}
@@ -56,9 +57,22 @@ def _published(source: ParquetSource) -> bytes:
 
 
 class TestContract(SourceContract):
-    def make(self, rows: Sequence[Row]) -> Source:
+    def make(self, rows: Sequence[Row], *, unified: Unified | None = None) -> Source:
         schema = None if rows else pa.schema([("id", pa.int64())])
-        return _source(_bytes(pa.Table.from_pylist(list(rows), schema), row_group_size=6))
+        data = _bytes(pa.Table.from_pylist(list(rows), schema), row_group_size=6)
+        return ParquetSource(partial(io.BytesIO, data), name="a.parquet", unified=unified)
+
+    def make_damaged(self) -> Source:
+        table = pa.table({"a": ["some words"] * 9, "b": ["and others"] * 9})
+        data = _bytes(table, compression="none", write_page_checksum=True, write_statistics=False)
+        return _source(data.replace(b"and others", b"and 0thers"))
+
+    def make_bad_row(self, rows: Sequence[Row], bad: int) -> Source:
+        table = pa.Table.from_pylist(list(rows))
+        texts = [b"\xff" if index == bad else row["text"].encode() for index, row in enumerate(rows)]
+        index = table.schema.get_field_index("text")
+        broken = table.set_column(index, "text", pa.array(texts, pa.binary()).view(pa.string()))
+        return _source(_bytes(broken, row_group_size=6))
 
 
 def test_only_the_asked_column_is_given_whatever_its_dots() -> None:
