@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest
 
 from modelcall.errors import ConfigError
 from tests.bad_inputs.cases import CASES, PARQUET, Bad, Case, parquet, zstd
+from tests.pipeline.harness import Bench, FakeJudge
 from tests.task_manager.test_task_run import Desk
 
 if TYPE_CHECKING:
@@ -137,11 +139,12 @@ def test_compressed_input_cut_at_every_fiftieth_is_an_error(tmp_path: Path, suff
 @pytest.mark.long
 @pytest.mark.parametrize(("megabytes", "is_row"), [(50, True), (100, True), (129, False)])
 def test_long_lines_are_rows_up_to_a_bound(tmp_path: Path, megabytes: int, *, is_row: bool) -> None:
-    desk = _desk(tmp_path, "parquet")
+    bench = Bench(tmp_path)
     line = b'{"text": "%s"}' % (b"word " * (megabytes * 1024 * 1024 // 5))
     (tmp_path / "in/x.jsonl").write_bytes(b'{"text": "a"}\n' + line + b'\n{"text": "b"}\n')
-    assert desk.start().exit_code == (0 if is_row else 3)
-    rows = pq.read_table(tmp_path / "out/x.parquet").to_pylist()
+    tally = asyncio.run(bench.start(FakeJudge()))
+    assert (tally.rows, tally.failed) == (3, 0 if is_row else 1)
+    rows = bench.rows("x.parquet")
     assert [rows[0]["text"], rows[2]["text"]] == ["a", "b"]
     if is_row:
         assert len(rows[1]["text"]) == megabytes * 1024 * 1024 // 5 * 5
