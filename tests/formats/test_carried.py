@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,3 +158,32 @@ def test_views_in_structs_pass_in_files_that_pyarrow_cannot_write(
     after = pq.read_table(bench.output / "a.parquet")
     assert after.schema.field("s") == views.field("s")
     assert after["s"].to_pylist() == rows
+
+
+NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?", fullmatch=True)
+SPACE = st.sampled_from(["", " ", "\t", "  "])
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=QUIET)
+@given(
+    rows=st.lists(st.dictionaries(st.text(max_size=3), NUMBERS, max_size=4), min_size=1, max_size=30),
+    space=SPACE,
+    ascii_only=st.booleans(),
+)
+def test_json_lines_keep_every_digit_space_and_key_in_its_place(
+    rows: list[dict[str, str]], space: str, *, ascii_only: bool
+) -> None:
+    lines = []
+    for row in rows:
+        members = (f"{json.dumps(key, ensure_ascii=ascii_only)}{space}:{space}{text}" for key, text in row.items())
+        lines.append(f"{{{space}{f'{space},{space}'.join(members)}}}".encode("utf-8", "surrogatepass"))
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), output_format="jsonl")
+        (bench.input / "a.jsonl").write_bytes(b"\n".join(lines))
+        asyncio.run(bench.start(Judge()))
+        written = (bench.output / "a.jsonl").read_bytes().split(b"\n")
+        assert (bench.verify().problems, written.pop()) == ([], b"")
+    for line, out in zip(lines, written, strict=True):
+        kept, _, results = out.partition(b'"score":1,')
+        assert kept.rstrip(b",") == (b"{" if not line.strip(b"{} \t") else line[:-1])
+        assert results.startswith(b'"note":"x",')
