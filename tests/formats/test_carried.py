@@ -59,7 +59,7 @@ def write(table: pa.Table, path: Path, layout: dict[str, Any]) -> bool:
     try:
         pq.write_table(table, path, **layout)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError):
-        path.unlink()
+        path.unlink(missing_ok=True)
         return False
     return True
 
