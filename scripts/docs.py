@@ -29,12 +29,10 @@ _COLUMNS: Final = 100
 """Width of a terminal for ``--help``, so that the text does not depend on the one it is written from."""
 
 CHINESE: Final = {
-    "data.unify_schema: true": "`data.unify_schema: true`",
     "preprocessing": "预处理",
     "several worker processes": "多个工作进程",
     "other engines": "其他执行引擎",
     "other ways to share files": "其他文件划分方式",
-    "leave it out": "不写",
     "preprocess first, then set preprocess.enabled: false": "先自行预处理，再写 `preprocess.enabled: false`",
     "write 1, or use job_index": "写 1，或用 job_index 分片",
     "write local": "写 local",

@@ -27,7 +27,6 @@ def _other_than(*known: object) -> Callable[[object], bool]:
 
 
 UNSUPPORTED: Final = (
-    Unsupported("data.unify_schema", bool, "data.unify_schema: true", "leave it out"),
     Unsupported("preprocess.enabled", bool, "preprocessing", "preprocess first, then set preprocess.enabled: false"),
     Unsupported("concurrency.num_workers", _other_than(1), "several worker processes", "write 1, or use job_index"),
     Unsupported("distributed.engine", _other_than("local", "inline"), "other engines", "write local"),

@@ -14,9 +14,10 @@ from modelcall.errors import ConfigError, FatalError
 from modelcall.formats.detect import is_data_file
 from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.placement import check_folder, check_placement
-from modelcall.pipeline.preflight import look, require_column
+from modelcall.pipeline.preflight import look, require_column, say_drift
 from modelcall.pipeline.shard_place import Limits, ShardPlace
 from modelcall.pipeline.shard_run import ShardRun
+from modelcall.pipeline.unify import UNIFIED, SchemaOfRun
 from modelcall.registry import BUILT_IN, load
 from modelcall.state.listing import Listing, list_input
 from modelcall.state.lock import refuse_owned
@@ -77,6 +78,9 @@ class TaskRun:
         )
         self._num_runs = self._task.distributed.num_runs if self._task.distributed.enabled else 1
         self._places = Places(loaded)
+        self._schema: SchemaOfRun | None = None
+        if self._task.data.unify_schema:
+            self._require_declared()
         self._listing: Listing | None = None
         self._seen: Seen | None = None
         self._server = _embedded_server(loaded)
@@ -91,6 +95,7 @@ class TaskRun:
         self._places.check(world_size=self.shard.world_size)
         try:
             store = await asyncio.to_thread(self._places.store)
+            self._schema = self._unify(store)
             start = await asyncio.to_thread(self._begin, store)
         except FatalError as error:
             raise ConfigError(error.message, hint=error.hint) from error
@@ -113,6 +118,7 @@ class TaskRun:
                 listener=self._listener,
                 begins=self._begins,
                 stop=self._stop,
+                schema=self._schema,
                 retry=self._invocation.retry,
             )
             try:
@@ -173,11 +179,31 @@ class TaskRun:
         return {
             **self._plan.identity,
             **drop,
+            **({UNIFIED: "true"} if data.unify_schema else {}),
             "data.input_folder": self._loaded.paths.input,
             "data.output_format": data.output_format,
             "data.output_columns": orjson.dumps(data.output_columns).decode(),
             "set of result columns": orjson.dumps(added).decode(),
         }
+
+    def _require_declared(self) -> None:
+        """Refuse to unify schemas if the scorer's columns, which belong to them, are not known.
+
+        Raises:
+            ConfigError: They are not.
+        """
+        if self._plan.columns is None:
+            raise ConfigError(
+                "data.unify_schema: the columns of this scorer are settled file by file, and may differ",
+                hint='Declare them on it: columns = {"score": "float"}; or leave out data.unify_schema.',
+            )
+
+    def _unify(self, store: RunStore) -> SchemaOfRun | None:
+        """Return what settles the schema of all outputs; None: each has that of its input."""
+        if not self._task.data.unify_schema:
+            return None
+        fs = self._places.input_fs
+        return SchemaOfRun(fs, store, self._columns, stopped=lambda: self._stop.signal is not None)
 
     def _list(self) -> Listing:
         if self._listing is None:
@@ -193,7 +219,9 @@ class TaskRun:
         outputs = [self._places.output(record, run_index) for run_index in range(1, record.num_runs + 1)]
         for run_index, to in enumerate(outputs, 1):
             refuse_owned(*to.lock(ShardKey(run_index, self.shard.job_index)))
-        self._look(files)
+        seen = self._look(files)
+        for name in self._task.data.output_columns or ():
+            require_column(name, seen, key="data.output_columns", what="is to be kept")
         if self._loaded.paths.stat:
             stat = self._places.stat_folder(outputs[0])
             check_folder(stat.fs, stat.path, key="data.stat_folder")
@@ -202,14 +230,19 @@ class TaskRun:
             check_folder(to.fs, to.folder, key="data.output_folder")
             delete = self._task.options.delete_existing and record.extends is None
             refuse_finished(to, files, record.output_of, delete_existing=delete)
+        if self._schema is not None:
+            self._schema.facts(self._places.store().chain(record), {})
         self._places.warn()
 
     def _look(self, files: Sequence[ListedFile]) -> Seen:
         """Look at input files, once a start."""
         if self._seen is None:
-            seen = look(self._places.input_fs, files, self._columns)
+            wanted = self._task.data.output_columns if self._schema is None else None
+            seen = look(self._places.input_fs, files, self._columns, wanted=wanted)
             if self._plan.needed:
                 require_column(self._plan.needed, seen)
+            if seen.drift and self._schema is None:
+                say_drift(seen.drift, "input files")
             self._seen = seen
         return self._seen
 
