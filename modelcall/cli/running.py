@@ -17,7 +17,7 @@ from modelcall.cli.observing import Watch
 from modelcall.cli.output import message, result, result_json, shown
 from modelcall.cli.report import Report, totals
 from modelcall.cli.signals import heeded
-from modelcall.errors import ConfigError
+from modelcall.errors import ConfigError, FatalError
 from modelcall.garbage import collect_less
 from modelcall.log import LogSettings, Message, OpenLog, log_path, say, setup
 from modelcall.observe import heartbeat
@@ -64,7 +64,12 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
     with open_log(settings):
         _say_start(loaded, run.shard)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop if sys.platform != "win32" else None) as runner:
-            summary = runner.run(_run(run, watch, stop, loaded=loaded, showing=showing, log=settings))
+            try:
+                summary = runner.run(_run(run, watch, stop, loaded=loaded, showing=showing, log=settings))
+            except FatalError:
+                if stop.signal is None:
+                    raise
+                return 128 + stop.signal  # before there was a run to report on
         report = Report(
             task=loaded.task.task_name,
             summary=summary,

@@ -50,7 +50,7 @@ def verify(
     place = output_at(stores.at(path), path)
     findings = verify_output(place, noted_runs(place.fs, place.state), store_of=stores.at)
     if as_json:
-        result_json({"output": path, **asdict(findings)})
+        result_json({"output": path, **asdict(findings), "drift": findings.drift.as_json()})
     else:
         result(_lines(path, findings))
     if findings.problems:
@@ -67,6 +67,7 @@ def _lines(path: str, findings: Findings) -> list[str]:
         ("files", f"{findings.files:,} published{partial}; {findings.compared:,} compared with their input"),
         ("rows", f"{findings.rows:,}: {findings.scored:,} scored, {findings.failed:,} failed{dropped}"),
         *(("wrong", shown(problem)) for problem in findings.problems),
+        *(("differs", shown(line)) for line in findings.drift.lines()),
         *_strangers(findings.strangers),
         ("verdict", f"{len(findings.problems)} problem(s)" if findings.problems else "every row once, in order"),
     ]

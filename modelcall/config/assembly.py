@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from modelcall.config.crosschecks import (
     DEFAULT_KEY,
+    check_columns,
     check_misspelt,
     check_prompt,
     check_repeats,
@@ -78,6 +79,7 @@ def assemble(source: Source, findings: Findings) -> Assembled:
         parts.paths, parts.storage = settled
     if parts.task is not None:
         check_repeats(parts.task, parts.model, document, findings)
+        check_columns(parts.task, document, findings)
     odd_texts(document, ("scorer", "options"), findings)
     return parts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os.path
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -107,6 +108,19 @@ def check_repeats(task: TaskConfig, model: ModelConfig | None, document: Documen
     if model is not None and model.completions_params.get("temperature") == 0:
         message = "runs are repeated at temperature 0, where answers hardly vary"
         findings.warnings.append(document.mistake(("distributed", "num_runs"), message))
+
+
+def check_columns(task: TaskConfig, document: Document, findings: Findings) -> None:
+    """A column stands in the output once, and only a Parquet file has a schema."""
+    doubled = [name for name, count in Counter(task.data.output_columns or ()).items() if count > 1]
+    if doubled:
+        message = f"{', '.join(doubled)} stands there more than once"
+        findings.mistakes.append(document.mistake(("data", "output_columns"), message))
+    if task.data.unify_schema and task.data.output_format != "parquet":
+        message = (
+            f"is for Parquet: JSON Lines have no schema; leave it out, or data.output_format: {task.data.output_format}"
+        )
+        findings.mistakes.append(document.mistake(("data", "unify_schema"), message))
 
 
 def settle_paths(

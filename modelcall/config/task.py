@@ -64,7 +64,7 @@ class DataConfig(Block):
     output_columns: Texts | None = Field(
         default=None, description="Input columns to keep in the output, in this order. Default: all."
     )
-    unify_schema: Truth = Field(default=False, description="Give all output files one schema.")
+    unify_schema: Truth = Field(default=False, description="Give all output files one schema, settled before row one.")
 
 
 class ConcurrencyConfig(Block):

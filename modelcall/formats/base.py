@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from modelcall.formats.unify import Types
     from modelcall.types import Row
 
 
@@ -88,8 +89,15 @@ class Source(Protocol):
     def schema(self) -> tuple[pa.Schema, list[str]]:
         """Arrow schema of the input columns, and the columns that had to become JSON text. JSONL: reads the file."""
 
+    def types(self) -> Types:
+        """What the file says of its columns, for a schema that many files are to have. JSONL: reads the file."""
+
     def batches(self, schema: pa.Schema, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
-        """The input columns in ``schema`` (a subset of :meth:`schema`), untouched, in order; a bad row is all null."""
+        """The input columns in ``schema`` (a subset of :meth:`schema`), untouched, in order; a bad row is all null.
+
+        A source that was made for a schema of many files (:class:`~modelcall.formats.unify.Unified`) has that one as
+        its :meth:`schema`: values are brought to its types, and a column that the file lacks is null.
+        """
 
     def records(self, columns: Sequence[str] | None, *, limit: int | None = None) -> Iterator[list[bytes]]:
         """Each row as the text of one JSON object without its newline; a bad row is ``b"{}"``.

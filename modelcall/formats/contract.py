@@ -3,9 +3,16 @@
 Subclass it in a test module, and run pytest::
 
     class TestMyFormat(SourceContract):
-        def make(self, rows):
+        def make(self, rows, *, unified=None):
             data = ...  # a file of these rows in the format
+            return MySource(lambda: io.BytesIO(data), name="a.mine", unified=unified)
+
+        def make_damaged(self):
+            data = ...  # a file that begins well and is cut short, or damaged
             return MySource(lambda: io.BytesIO(data), name="a.mine")
+
+        def make_bad_row(self, rows, bad):
+            return None  # or such a file in which the row of index ``bad`` cannot be read
 """
 
 from __future__ import annotations
@@ -16,8 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from modelcall.errors import FileFailure
+from modelcall.formats.base import BadRow
+from modelcall.formats.unify import Unified, Unifier, type_names
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from modelcall.formats.base import Source
     from modelcall.types import Row
@@ -39,8 +50,19 @@ class SourceContract:
         for index in range(25)
     ]
 
-    def make(self, rows: Sequence[Row]) -> Source:
-        """Return a source of a file with these rows; all rows have the same keys, none is null."""
+    def make(self, rows: Sequence[Row], *, unified: Unified | None = None) -> Source:
+        """Return a source of a file with these rows; all rows have the same keys, none is null.
+
+        With ``unified``, one for a schema of many files.
+        """
+        raise NotImplementedError
+
+    def make_damaged(self) -> Source:
+        """Return a source named ``a.…`` of a file that cannot be read to its end."""
+        raise NotImplementedError
+
+    def make_bad_row(self, rows: Sequence[Row], bad: int) -> Source | None:
+        """Return a source of a file in which the row of index ``bad`` cannot be read; None: the format has none."""
         raise NotImplementedError
 
     def test_rows_come_in_order_and_whole(self) -> None:
@@ -129,11 +151,72 @@ class SourceContract:
         assert sum(batch.num_rows for batch in source.batches(schema)) == 0, "no rows in batches"
         assert self._records(source, None) == [], "no records"
 
+    def test_types_are_of_the_columns(self) -> None:
+        """In the order of the file; they are what a schema of many files is made of, and fit the one of this."""
+        source = self.make(self.ROWS)
+        schema, texts = source.schema()
+        assert list(type_names(source.types())) == list(self.ROWS[0]), "types must keep the order of the file"
+        unifier = Unifier()
+        unifier.add("a", source.types())
+        unified, unlike = unifier.unified()
+        assert unlike == [], "a file has a common schema with itself"
+        assert unified.schema.equals(schema), "the schema of one file alone is its own"
+        assert Unified(schema, tuple(texts)).misfits(source.types()) == [], "a file fits its own schema"
+
+    def test_a_schema_of_many_files_is_kept(self) -> None:
+        """Values come in its types and order, also of a part of it; a column that the file lacks is null."""
+        schema = self.make(self.ROWS).schema()[0]
+        other = pa.field("other", pa.struct([("x", pa.int8())]))
+        text = pa.field("text", pa.large_string())
+        wider = pa.schema([other, text, *(field for field in schema if field.name != "text")])
+        source = self.make(self.ROWS, unified=Unified(wider))
+        assert source.schema()[0].equals(wider), "schema must be the one it was made for"
+        expected = [{"other": None, **row} for row in self.ROWS]
+        for part in (wider, pa.schema([text, other])):
+            table = pa.Table.from_batches(source.batches(part), part)
+            assert table.schema.equals(part), "batches must be in the schema asked for"
+            assert table.to_pylist() == [{name: row[name] for name in part.names} for row in expected]
+        assert self._rows(source) == list(self.ROWS), "rows to score are as they are in the file"
+
+    def test_damage_is_told_with_the_name_of_the_file(self) -> None:
+        """By whatever reads it; and never taken for the end of the file."""
+        reads: list[Callable[[Source], object]] = [
+            self._rows,
+            lambda source: self._records(source, None),
+            lambda source: list(source.batches(source.schema()[0])),
+        ]
+        for read in reads:
+            failure = self._failure(read)
+            assert failure is not None, "damage must be a FileFailure"
+            assert failure.message.startswith("a."), "a message begins with the name of the file"
+            assert failure.hint, "and says what to do"
+
+    def test_a_bad_row_keeps_its_place(self) -> None:
+        """Its neighbours are unharmed, in every way of reading."""
+        for bad in (0, 7, len(self.ROWS) - 1):
+            source = self.make_bad_row(self.ROWS, bad)
+            if source is None:
+                return
+            rows = self._rows(source)
+            assert isinstance(rows[bad], BadRow), "what cannot be read is a BadRow"
+            assert str(bad) in rows[bad].reason or str(bad + 1) in rows[bad].reason, "a reason says where it is"
+            good = [row for index, row in enumerate(self.ROWS) if index != bad]
+            assert [row for row in rows if not isinstance(row, BadRow)] == good, "neighbours are unharmed"
+            counts = len(self._records(source, None)), sum(len(batch) for batch in source.batches(source.schema()[0]))
+            assert counts == (len(self.ROWS),) * 2, "it counts as a row"
+
     def test_close_may_be_called_twice(self) -> None:
         """And before anything was read."""
         source = self.make(self.ROWS)
         source.close()
         source.close()
+
+    def _failure(self, read: Callable[[Source], object]) -> FileFailure | None:
+        try:
+            read(self.make_damaged())
+        except FileFailure as failure:
+            return failure
+        return None
 
     def _rows(self, source: Source) -> list[Any]:
         return list(itertools.chain.from_iterable(source.rows(None, chunk_rows=4)))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from modelcall.formats.base import AnyRow, Opener, RowSelection
+    from modelcall.formats.unify import Unified
     from modelcall.types import Row
 
 MAX_LINE_BYTES = 128 << 20
@@ -49,11 +50,13 @@ class _Line:
 class JsonlSource:
     """A JSON Lines file. A blank line is no row; :attr:`blank_lines` counts them."""
 
-    def __init__(self, opener: Opener, *, name: str, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+    def __init__(
+        self, opener: Opener, *, name: str, max_line_bytes: int = MAX_LINE_BYTES, unified: Unified | None = None
+    ) -> None:
         self._opener = opener
         self._name = name
         self._max_line_bytes = max_line_bytes
-        self._settled: tuple[pa.Schema, list[str]] | None = None
+        self._settled = None if unified is None else (unified.schema, list(unified.json_text))
         self.blank_lines = 0
         """Blank lines in what the latest pass has read."""
         self.row_count = 0
@@ -85,10 +88,21 @@ class JsonlSource:
     def schema(self) -> tuple[pa.Schema, list[str]]:
         """Arrow schema as settled over the whole file by :class:`~modelcall.formats.settle.Shape`; reads it once."""
         if self._settled is None:
-            types = {name: shape.arrow_type() for name, shape in self._shapes().items()}
+            types = {name: shape.arrow_type() for name, shape in self.types().items()}
             schema = pa.schema([(name, kind or pa.string()) for name, kind in types.items()])
             self._settled = schema, [name for name, kind in types.items() if kind is None]
         return self._settled
+
+    def types(self) -> dict[str, Shape]:
+        """What the values of each column have in common; reads the file."""
+        shapes: dict[str, Shape] = {}
+        for row in self._good_rows():
+            for name, value in row.items():
+                if (shape := shapes.get(name)) is None:
+                    shape = shapes[name] = Shape()
+                    self._check_columns(shapes)
+                shape.observe(value)
+        return shapes
 
     def batches(self, schema: pa.Schema, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Columns in ``schema``; a JSON text column holds each value's text as it stands in the file."""
@@ -97,7 +111,7 @@ class JsonlSource:
         for lines in _batched(self._lines(limit), BATCH_ROWS):
             rows = [self._cells(line, texts) for line in lines]
             try:
-                arrays = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in schema]
+                arrays = [_array([row.get(field.name) for row in rows], field.type) for field in schema]
             except (pa.ArrowException, TypeError, OverflowError) as error:
                 raise changed(self._name) from error
             yield _record_batch(arrays, schema, length=len(rows))
@@ -143,16 +157,6 @@ class JsonlSource:
     def _good_rows(self) -> Iterator[Row]:
         parsed = map(self._parse, self._lines())
         return (row for row in parsed if not isinstance(row, BadRow))
-
-    def _shapes(self) -> dict[str, Shape]:
-        shapes: dict[str, Shape] = {}
-        for row in self._good_rows():
-            for name, value in row.items():
-                if (shape := shapes.get(name)) is None:
-                    shape = shapes[name] = Shape()
-                    self._check_columns(shapes)
-                shape.observe(value)
-        return shapes
 
     def _check_columns(self, names: dict[str, Any]) -> None:
         if len(names) > MAX_COLUMNS:
@@ -203,6 +207,11 @@ def _batched(lines: Iterable[_Line], most: int) -> Iterator[list[_Line]]:
         size += length
     if batch:
         yield batch
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """Make a column; a null of some extension types is all that Arrow makes of them."""
+    return pa.array(values, type=kind) if any(value is not None for value in values) else pa.nulls(len(values), kind)
 
 
 def _record_batch(arrays: list[pa.Array], schema: pa.Schema, *, length: int) -> pa.RecordBatch:

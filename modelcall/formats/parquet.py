@@ -14,12 +14,14 @@ from modelcall.errors import FileFailure
 from modelcall.formats.base import NO_ROWS, BadRow
 from modelcall.formats.detect import MAGIC_BYTES, content_of, refuse_content
 from modelcall.formats.failures import changed, reading
+from modelcall.formats.unify import fitted
 from modelcall.formats.values import json_values, python_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from modelcall.formats.base import AnyRow, Opener, RowSelection
+    from modelcall.formats.unify import Unified
 
 BATCH_ROWS = 1000
 BATCH_BYTES = 16 << 20
@@ -31,9 +33,10 @@ _READ_AHEAD = 64 << 20
 class ParquetSource:
     """A Parquet file. Memory is bounded by batches, not by row groups."""
 
-    def __init__(self, opener: Opener, *, name: str) -> None:
+    def __init__(self, opener: Opener, *, name: str, unified: Unified | None = None) -> None:
         self._opener = opener
         self._name = name
+        self._unified = unified
         self._metadata: pq.FileMetaData | None = None
         self.blank_lines = 0
         self.row_count = 0
@@ -63,7 +66,13 @@ class ParquetSource:
 
     def schema(self) -> tuple[pa.Schema, list[str]]:
         """Arrow schema with the metadata of the file; no column has to become JSON text."""
+        if self._unified is not None:
+            return self._unified.schema, list(self._unified.json_text)
         return self._schema(), []
+
+    def types(self) -> pa.Schema:
+        """Arrow schema of the file; reads the footer."""
+        return self._schema()
 
     def batches(self, schema: pa.Schema, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Columns in ``schema`` as they stand in the file."""
@@ -72,9 +81,16 @@ class ParquetSource:
                 yield batch
                 continue
             try:
-                yield pa.RecordBatch.from_arrays([batch.column(name) for name in schema.names], schema=schema)
+                yield pa.RecordBatch.from_arrays([self._column(batch, field) for field in schema], schema=schema)
             except (pa.ArrowException, KeyError) as error:
                 raise changed(self._name) from error
+
+    def _column(self, batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+        if self._unified is None:
+            return batch.column(field.name)
+        if field.name not in batch.schema.names:
+            return pa.nulls(batch.num_rows, field.type)
+        return fitted(batch.column(field.name), field.type)
 
     def records(self, columns: Sequence[str] | None, *, limit: int | None = None) -> Iterator[list[bytes]]:
         """Rows as JSON text, values as :func:`~modelcall.formats.values.json_values` gives them."""
@@ -133,14 +149,16 @@ def _row_groups(
     file: pq.ParquetFile, columns: list[str], *, most: int, recorded: RowSelection
 ) -> Iterator[tuple[int, pa.RecordBatch | None]]:
     """Batches that never span row groups: pyarrow cannot join all nested types."""
-    rows = _batch_rows(file.metadata, most)
     first = 0
     for index in range(file.metadata.num_row_groups):
-        size = file.metadata.row_group(index).num_rows
+        group = file.metadata.row_group(index)
+        size = group.num_rows
         if size and recorded.covers(first, size):
             yield size, None
         else:
-            for batch in file.iter_batches(rows, row_groups=[index], columns=columns, use_threads=False):
+            for batch in file.iter_batches(
+                _batch_rows(group, most), row_groups=[index], columns=columns, use_threads=False
+            ):
                 yield batch.num_rows, batch.select(columns)  # asked by dotted paths: "a" also gives "a.b"
         first += size
 
@@ -161,10 +179,10 @@ def _check_names(names: list[str], file: str) -> None:
         )
 
 
-def _batch_rows(metadata: pq.FileMetaData, most: int) -> int:
-    size: int = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
-    rows: int = metadata.num_rows
-    return max(1, min(most, BATCH_BYTES * rows // max(size, 1)))
+def _batch_rows(group: pq.RowGroupMetaData, most: int) -> int:
+    """Return how many rows of a group fit a batch: others may hold much smaller ones."""
+    rows: int = BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1)
+    return max(1, min(most, rows))
 
 
 def _rows(batch: pa.RecordBatch, first: int) -> list[AnyRow]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _EXACT_IN_DOUBLE = 2**53
+_STRING = pa.string()
 _MAX_NESTING = 32
 
 
@@ -49,12 +50,32 @@ class Shape:
         else:
             self._kinds.add(_SCALARS.get(type(value), _TEXT))
 
-    def arrow_type(self) -> pa.DataType | None:
-        """Return the type of the column; None: it has to become JSON text."""
+    def merge(self, other: Shape) -> None:
+        """Take all that another has seen into account."""
+        if _TEXT in self._kinds:
+            return
+        if _TEXT in other._kinds:
+            self._kinds = {_TEXT}
+            return
+        self._kinds |= other._kinds
+        self._low, self._high = min(self._low, other._low), max(self._high, other._high)
+        if other._items is not None:
+            self._items = self._items or self._deeper()
+            self._items.merge(other._items)
+        if other._fields is not None:
+            self._merge_struct(other._fields)
+
+    def arrow_type(self, *, nothing: pa.DataType = _STRING) -> pa.DataType | None:
+        """Return the type of the column; None: it has to become JSON text. ``nothing`` is that of nulls alone."""
         if not self._kinds:
-            return pa.string()
+            return nothing
         settled = _SETTLED.get(frozenset(self._kinds))
-        return settled(self) if settled else None
+        return settled(self, nothing) if settled else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there are integers, and nothing else but null."""
+        return self._kinds == {"int"}
 
     def observe_floats(self) -> None:
         """Take any number of floats into account."""
@@ -89,40 +110,49 @@ class Shape:
         for key, shape in self._fields.items():
             shape.observe(value[key])
 
+    def _merge_struct(self, fields: dict[str, Shape]) -> None:
+        if self._fields is None:
+            self._fields = {key: self._deeper() for key in fields}
+        if fields.keys() != self._fields.keys():
+            self._kinds, self._fields = {_TEXT}, {}
+            return
+        for key, shape in self._fields.items():
+            shape.merge(fields[key])
+
     def _deeper(self) -> Shape:
         shape = Shape(self._depth + 1)
         if self._depth >= _MAX_NESTING:
             shape._kinds = {_TEXT}
         return shape
 
-    def int_type(self) -> pa.DataType | None:
+    def int_type(self, _: pa.DataType) -> pa.DataType | None:
         """Return the type of a column of integers."""
         if self._low >= -(2**63) and self._high < 2**63:
             return pa.int64()
         return pa.uint64() if self._low >= 0 and self._high < 2**64 else None
 
-    def number_type(self) -> pa.DataType | None:
+    def number_type(self, _: pa.DataType) -> pa.DataType | None:
         """Return the type of a column of integers and floats."""
         exact = self._low >= -_EXACT_IN_DOUBLE and self._high <= _EXACT_IN_DOUBLE
         return pa.float64() if exact else None
 
-    def list_type(self) -> pa.DataType | None:
+    def list_type(self, nothing: pa.DataType) -> pa.DataType | None:
         """Return the type of a column of lists."""
-        item = self._items.arrow_type() if self._items else None
+        item = self._items.arrow_type(nothing=nothing) if self._items else None
         return None if item is None else pa.list_(item)
 
-    def struct_type(self) -> pa.DataType | None:
+    def struct_type(self, nothing: pa.DataType) -> pa.DataType | None:
         """Return the type of a column of objects."""
-        types = {key: shape.arrow_type() for key, shape in (self._fields or {}).items()}
+        types = {key: shape.arrow_type(nothing=nothing) for key, shape in (self._fields or {}).items()}
         return None if None in types.values() else pa.struct(list(types.items()))
 
 
 _TEXT = "text"
 _SCALARS = {bool: "bool", float: "float", str: "string"}
-_SETTLED: dict[frozenset[str], Callable[[Shape], pa.DataType | None]] = {
-    frozenset({"bool"}): lambda _: pa.bool_(),
-    frozenset({"float"}): lambda _: pa.float64(),
-    frozenset({"string"}): lambda _: pa.string(),
+_SETTLED: dict[frozenset[str], Callable[[Shape, pa.DataType], pa.DataType | None]] = {
+    frozenset({"bool"}): lambda *_: pa.bool_(),
+    frozenset({"float"}): lambda *_: pa.float64(),
+    frozenset({"string"}): lambda *_: _STRING,
     frozenset({"int"}): Shape.int_type,
     frozenset({"int", "float"}): Shape.number_type,
     frozenset({"list"}): Shape.list_type,

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from modelcall.formats.base import BadRow
+from modelcall.formats.nested import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ def python_values(array: pa.Array) -> list[Any]:
     Nanoseconds are cut to microseconds, the finest a Python object has. A value that Python cannot hold (text that is
     not UTF-8, a year beyond 9999) is a BadRow in its place.
     """
-    kind = _python_type(array.type)
+    kind = replaced(array.type, _no_nanos)
     if kind != array.type:
         array = array.cast(kind, safe=False)
     try:
@@ -58,36 +59,12 @@ def _python_value(scalar: pa.Scalar) -> Any:  # noqa: ANN401  any value
         return BadRow(str(error))
 
 
-def _python_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type with nanoseconds made microseconds, however deep they lie."""
+def _no_nanos(kind: pa.DataType) -> pa.DataType:
     if pt.is_timestamp(kind) and kind.unit == "ns":
         return pa.timestamp("us", kind.tz)
     if pt.is_duration(kind) and kind.unit == "ns":
         return pa.duration("us")
-    if pt.is_time64(kind):
-        return pa.time64("us")
-    return _nested_python_type(kind)
-
-
-def _nested_python_type(kind: pa.DataType) -> pa.DataType:
-    if pt.is_dictionary(kind):
-        value = _python_type(kind.value_type)
-        return kind if value == kind.value_type else value
-    if pt.is_struct(kind):
-        return pa.struct([field.with_type(_python_type(field.type)) for field in kind])
-    if pt.is_map(kind):
-        return pa.map_(_python_type(kind.key_type), _python_type(kind.item_type))
-    for matches, make in _LISTS:
-        if matches(kind):
-            return make(kind, kind.value_field.with_type(_python_type(kind.value_type)))
-    return kind
-
-
-_LISTS: list[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType, pa.Field], pa.DataType]]] = [
-    (pt.is_list, lambda _, item: pa.list_(item)),
-    (pt.is_large_list, lambda _, item: pa.large_list(item)),
-    (pt.is_fixed_size_list, lambda kind, item: pa.list_(item, kind.list_size)),
-]
+    return pa.time64("us") if pt.is_time64(kind) else kind
 
 
 def _text(array: pa.Array) -> list[Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 import orjson
@@ -11,10 +13,11 @@ import pyarrow.parquet as pq
 
 from modelcall.errors import FileFailure
 from modelcall.formats.metadata import kept_metadata
+from modelcall.formats.nested import replaced
 from modelcall.formats.values import json_values
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from modelcall.formats.base import Writable
 
@@ -48,14 +51,25 @@ class JsonlTableWriter:
 class ParquetTableWriter:
     """Writes row groups of at most 12 MiB and 131,072 rows, zstd compressed, with page checksums.
 
-    The schema is fixed at construction: the input's, then the results'. The same rows give the same bytes.
+    The schema is fixed at construction: the input's, then the results'. The same rows give the same bytes. A single row
+    larger than a row group is one of its own.
+
+    Arrow's view types are written as the plain types that they are in Parquet anyway, with a note that makes views of
+    them again for readers: Arrow cannot slice them within structs, which writing row groups takes.
     """
 
     def __init__(self, sink: Writable, *, inputs: pa.Schema, results: pa.Schema) -> None:
         fields = [*inputs, *results]
         self.schema = pa.schema(fields, metadata=kept_metadata(inputs))
+        plain = [field.with_type(replaced(field.type, _no_view)) for field in fields]
+        self._plain = pa.schema(plain, metadata=self.schema.metadata)
+        self._has_views = self._plain.types != self.schema.types
         self._writer = _Writer(
-            pa.PythonFile(_SinkFile(sink), mode="w"), self.schema, compression="zstd", write_page_checksum=True
+            pa.PythonFile(_SinkFile(sink), mode="w"),
+            self._plain,
+            compression="zstd",
+            write_page_checksum=True,
+            store_schema=not self._has_views,
         )
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
@@ -65,23 +79,27 @@ class ParquetTableWriter:
         """Append a batch of :meth:`Source.batches` with its results."""
         _check_length(rows, results)
         batch = pa.RecordBatch.from_arrays([*rows.columns, *results.columns], schema=self.schema)
-        if self._held_bytes + batch.nbytes > ROW_GROUP_BYTES or self._held_rows + batch.num_rows > ROW_GROUP_ROWS:
-            self._flush()
-        self._held.append(batch)
-        self._held_bytes += batch.nbytes
-        self._held_rows += batch.num_rows
+        for piece in _cut(batch.cast(self._plain) if self._has_views else batch):
+            size = _size(piece)
+            if self._held_bytes + size > ROW_GROUP_BYTES or self._held_rows + piece.num_rows > ROW_GROUP_ROWS:
+                self._flush()
+            self._held.append(piece)
+            self._held_bytes += size
+            self._held_rows += piece.num_rows
 
     def close(self) -> None:
         """Write the last row group and the footer."""
         self._flush()
+        if self._has_views:
+            schema = base64.b64encode(self.schema.serialize()).decode()
+            self._writer.add_key_value_metadata({"ARROW:schema": schema})
         self._writer.close()
 
     def _flush(self) -> None:
         if self._held_rows:
-            table = pa.Table.from_batches(self._held, self.schema)
-            most = self._held_rows * ROW_GROUP_BYTES // max(self._held_bytes, ROW_GROUP_BYTES)
+            table = pa.Table.from_batches(self._held, self._plain)
             try:
-                self._writer.write_table(table, row_group_size=min(max(most, 1), ROW_GROUP_ROWS))
+                self._writer.write_table(table, row_group_size=self._held_rows)
             except pa.ArrowException as error:
                 raise FileFailure(f"cannot be written as Parquet: {error}") from error
         self._held, self._held_bytes, self._held_rows = [], 0, 0
@@ -105,6 +123,28 @@ class _SinkFile:
 
     def close(self) -> None:
         """The sink belongs to the caller."""
+
+
+def _no_view(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_binary_view(kind) else kind
+
+
+def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Cut a batch into pieces that fit a row group, whichever of its rows are the large ones."""
+    while batch.num_rows > ROW_GROUP_ROWS or (batch.num_rows > 1 and _size(batch) > ROW_GROUP_BYTES):
+        most = min(batch.num_rows, ROW_GROUP_ROWS)
+        sizes = range(1, most + 1)
+        fitting = bisect_right(sizes, ROW_GROUP_BYTES, key=lambda count: _size(batch.slice(0, count)))
+        yield batch.slice(0, max(fitting, 1))
+        batch = batch.slice(max(fitting, 1))
+    yield batch
+
+
+def _size(batch: pa.RecordBatch) -> int:
+    """Bytes of the rows; the words of a dictionary are no row's."""
+    return sum((column.indices if pa.types.is_dictionary(column.type) else column).nbytes for column in batch.columns)
 
 
 def _check_length(rows: Sequence[bytes] | pa.RecordBatch, results: pa.RecordBatch) -> None:

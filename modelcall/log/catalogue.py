@@ -97,6 +97,23 @@ class Message(Enum):
     ERROR = Text(_ERROR, "❌ {text}", "❌ {text}")
     CRASH = Text(_ERROR, "💥 内部错误: {error}", "💥 Internal error: {error}")
 
+    # the schema of the output
+    SCHEMA_READ = Text(
+        _INFO,
+        "🧬 统一 schema: 读取 {files} 个文件的列类型",
+        "🧬 One schema for all: reading the column types of {files} files",
+    )
+    SCHEMA_SETTLED = Text(
+        _INFO,
+        "🧬 {files} 个文件统一为一个 schema: {columns} 列, 其中 {unlike} 列在文件之间不一致",
+        "🧬 One schema for {files} files: {columns} columns, {unlike} of them differ between files",
+    )
+    DRIFT = Text(
+        _WARNING,
+        "🧬 文件的 schema 不一致 ({what}), 有 {unlike} 列; data.unify_schema: true 可统一: {columns}",
+        "🧬 The schemas of {what} differ in {unlike} columns; data.unify_schema: true would make them one: {columns}",
+    )
+
     # files
     FILES_FOUND = Text(_INFO, "📁 找到 {count} 个文件需要处理", "📁 Found {count} files to process")
     FILES_LATER = Text(

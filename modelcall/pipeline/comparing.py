@@ -4,33 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from modelcall.formats.values import python_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pyarrow as pa
+
     from modelcall.formats.base import Source
-    from modelcall.formats.detect import Format
 
 
-def unlike_columns(published: Source, original: Source, wanted: Sequence[str] | None) -> list[str]:
-    """Return the input columns (of ``wanted``; None: all) that a Parquet output lacks or has in another type."""
-    there, (schema, _) = published.schema()[0], original.schema()
-    names = schema.names if wanted is None else wanted
-    return [name for name in names if name not in there.names or there.field(name).type != schema.field(name).type]
+def unlike_columns(there: pa.Schema, expected: pa.Schema) -> list[str]:
+    """Return the columns that a Parquet output lacks or has in another type."""
+    return [
+        name
+        for name in expected.names
+        if name not in there.names or there.field(name).type != expected.field(name).type
+    ]
 
 
-def input_rows(source: Source, names: Sequence[str], *, target: Format, limit: int | None) -> Iterator[object]:
-    """Yield the rows of an output, or of its input, in one form: of JSON Lines their text, of Parquet their values."""
-    if target == "jsonl":
-        for records in source.records(names, limit=limit):
-            yield from records
-        return
-    schema = source.schema()[0]
-    for batch in source.batches(pa.schema([schema.field(name) for name in names]), limit=limit):
-        yield from zip(*map(python_values, batch.columns), strict=True) if names else [()] * batch.num_rows
+def value_rows(source: Source, schema: pa.Schema, *, limit: int | None) -> Iterator[object]:
+    """Yield the values of each row, of an output or of its input."""
+    for batch in source.batches(schema, limit=limit):
+        yield from zip(*map(python_values, batch.columns), strict=True) if len(schema) else [()] * batch.num_rows
+
+
+def text_rows(source: Source, names: Sequence[str], *, limit: int | None) -> Iterator[object]:
+    """Yield the JSON text of each row, of an output or of its input."""
+    for records in source.records(names, limit=limit):
+        yield from records
 
 
 def same(one: object, other: object) -> bool:

@@ -14,12 +14,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelcall.errors import FatalError
+from modelcall.formats.detect import file_type
 from modelcall.formats.opening import open_source
 from modelcall.fs.errors import storage_failure
 from modelcall.fs.spooled import sampled_etag
+from modelcall.pipeline.table import refuse_missing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from modelcall.formats.base import Source
+    from modelcall.formats.unify import Unified
     from modelcall.fs.base import FileSystem
     from modelcall.pipeline.job import FileJob
 
@@ -39,18 +44,23 @@ def content_of(fs: FileSystem, path: str) -> str:
 class InputFiles:
     """Opens input files and notices when one is not what was listed."""
 
-    def __init__(self, fs: FileSystem) -> None:
+    def __init__(self, fs: FileSystem, *, unified: Unified | None = None, wanted: Sequence[str] | None = None) -> None:
         self._fs = fs
+        self._unified = unified
+        self._wanted = wanted if unified is None else None
 
     def open(self, job: FileJob) -> Source:
         """Open a file for reading. Blocking.
 
         Raises:
             FatalError: It changed since it was listed.
-            FileFailure: It is gone or cannot be read.
+            FileFailure: It is gone or cannot be read, or it is Parquet and lacks a column that the output is to have.
         """
         self.check(job)
-        return open_source(lambda: self._fs.open(job.path), name=job.name)
+        source = open_source(lambda: self._fs.open(job.path), name=job.name, unified=self._unified)
+        if self._wanted is not None and file_type(job.name).format == "parquet":
+            refuse_missing(source.column_names(), self._wanted, name=job.name)
+        return source
 
     def content(self, job: FileJob) -> str:
         """Return the digest of a file's content. Blocking."""

@@ -43,4 +43,6 @@ class FileResult:
     """Failed rows by error type."""
     dropped: int = 0
     """Failed rows that are not in the output."""
+    types: Mapping[str, str] | None = None
+    """Of the input columns in the output."""
     failure: str | None = None

@@ -169,6 +169,7 @@ class Publisher:
         table = open_table(
             source,
             sink,
+            name=job.name,
             target=file_type(job.output).format,
             wanted=self._output_columns,
             added=added,
@@ -195,6 +196,7 @@ class Publisher:
             "json_text_columns": table.json_text_columns,
             "json_text_results": tuple(self._plan.prefix + name for name in texts),
             "blank_lines": source.blank_lines,
+            "types": table.types,
         }
         return tally, details
 

@@ -200,7 +200,7 @@ class Runner:
                 await self._blocking(file.journal.retire)
         counts = FileCounts(total=entry.rows, scored=entry.scored, failed=entry.failed)
         self._listener.file_done(file.job.name, counts)
-        return FileResult(file.job, counts, failures=entry.failures, dropped=entry.dropped)
+        return FileResult(file.job, counts, failures=entry.failures, dropped=entry.dropped, types=entry.types)
 
     @contextmanager
     def _ending(self) -> Iterator[None]:

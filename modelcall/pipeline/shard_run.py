@@ -34,6 +34,7 @@ from modelcall.state.shard import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 
+    from modelcall.formats.unify import Unified
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.job import FileResult
     from modelcall.pipeline.runner import RunnerSettings
@@ -58,7 +59,7 @@ class ShardRun:
         repaired: Mapping[str, ListedFile] | None = None,
     ) -> None:
         self._store = store
-        self._chain = chain
+        self.chain = chain
         self.record = chain[0]
         self.shard = shard
         self._place = place
@@ -66,7 +67,7 @@ class ShardRun:
         self.work_folder = place.stat.work(self.record, shard)
         self._copies: Copies | None = None
         self._limits = limits
-        self._repaired = repaired or {}
+        self.repaired = repaired or {}
         self._ownership: Ownership | None = None
         self._retry_since = 0
         self.tally = Tally()
@@ -74,7 +75,7 @@ class ShardRun:
     def files(self) -> list[ListedFile]:
         """The files of this shard, as far as the debug limits let it go; repaired ones as they are now."""
         files = shard_files(self.record, self.shard.job_index)[: self._limits.files]
-        return [self._repaired.get(file.name, file) for file in files]
+        return [self.repaired.get(file.name, file) for file in files]
 
     @asynccontextmanager
     async def owned(self, *, delete_existing: bool) -> AsyncIterator[None]:
@@ -105,12 +106,12 @@ class ShardRun:
         refuse_finished(self.to, files, self.record.output_of, delete_existing=delete)
         if delete:
             delete_finished(self.to, map(self.record.output_of, files), run=self.record.run)
-        note_runs(self.to.fs, self.to.state, self._chain)
+        note_runs(self.to.fs, self.to.state, self.chain)
         self._store.join(self.record, self.shard, stat_folder=stat)
 
     def settled(self) -> Mapping[str, str] | None:
         """Return what was settled for this run, or for the run it extends. Blocking."""
-        found = (self._store.settled(record) for record in self._chain)
+        found = (self._store.settled(record) for record in self.chain)
         return next((settled for settled in found if settled is not None), None)
 
     def progress(self, *, retry: bool = False) -> Progress:
@@ -132,6 +133,7 @@ class ShardRun:
 
         def done(entry: Entry) -> None:
             self.tally.add(entry.rows, entry.failures, entry.dropped)
+            self.tally.add_types(entry.output, entry.types)
             if entry.whole:
                 published.append(entry.file)
 
@@ -139,13 +141,13 @@ class ShardRun:
             self.to,
             self.files(),
             self.record.output_of,
-            runs={record.run for record in self._chain},
+            runs={record.run for record in self.chain},
             row_limit=self._limits.rows,
             done=done,
             retry_since=self._retry_since,
         )
         self._retire(published)
-        take_repaired(self._store, self.record, left.todo, self._repaired, folder=self.work_folder.journals)
+        take_repaired(self._store, self.record, left.todo, self.repaired, folder=self.work_folder.journals)
         refuse_edited(self._place.input_fs, self.work_folder.journals, left.todo, run=self.record.run)
         self.tally.again = left.again
         return left
@@ -202,6 +204,7 @@ class ShardRun:
         plan: ResultPlan,
         *,
         output_columns: tuple[str, ...] | None,
+        unified: Unified | None = None,
         listener: RunListener,
         settings: RunnerSettings,
     ) -> Runner:
@@ -214,7 +217,7 @@ class ShardRun:
             retry_since=self._retry_since,
             copies=self._copies,
         )
-        inputs = InputFiles(self._place.input_fs)
+        inputs = InputFiles(self._place.input_fs, unified=unified, wanted=output_columns)
         destination = Destination(
             output=self.to,
             lock=owned.lock,
@@ -255,6 +258,7 @@ class ShardRun:
         self.tally.unfinished -= 1
         if result.counts is not None:
             self.tally.add(result.counts.total, result.failures or {}, result.dropped)
+            self.tally.add_types(result.job.output, result.types or {})
         else:
             self.tally.broken_files[result.job.name] = result.failure or "unknown"
             version = FileVersion(result.job.name, result.job.fingerprint, failed=True)

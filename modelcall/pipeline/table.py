@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress, groupby
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from modelcall.errors import FileFailure
+from modelcall.formats.detect import file_type
 from modelcall.formats.results import results_schema
+from modelcall.formats.unify import type_names
 from modelcall.formats.writers import JsonlTableWriter, ParquetTableWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from modelcall.formats.base import Source, TableWriter, Writable
     from modelcall.formats.detect import Format
@@ -27,12 +29,15 @@ class Table:
     rows: Iterator[Any]
     writer: TableWriter
     json_text_columns: tuple[str, ...] = ()
+    types: Mapping[str, str] = field(default_factory=dict)
+    """Of the input columns, if the format has types."""
 
 
 def open_table(
     source: Source,
     sink: Writable,
     *,
+    name: str,
     target: Format,
     wanted: Sequence[str] | None,
     added: Columns,
@@ -41,7 +46,7 @@ def open_table(
 ) -> Table:
     """Begin an output file. ``wanted`` are the input columns to keep, in order (None: all).
 
-    ``check`` refuses input columns (by raising) before anything is written.
+    ``name`` is that of the input; ``check`` refuses input columns (by raising) before anything is written.
 
     Raises:
         FileFailure: The input lacks a wanted column.
@@ -50,13 +55,12 @@ def open_table(
         names = source.column_names() if wanted is None else list(wanted)
         check(names)
         return Table(source.records(wanted, limit=row_limit), JsonlTableWriter(sink))
-    schema, json_text = source.schema()
-    if wanted is not None:
-        schema = _subset(schema, wanted)
+    schema = kept_schema(source, wanted, name=name)
+    json_text = source.schema()[1]
     check(schema.names)
     writer = ParquetTableWriter(sink, inputs=schema, results=results_schema(added))
     kept = tuple(name for name in json_text if name in schema.names)
-    return Table(source.batches(schema, limit=row_limit), writer, kept)
+    return Table(source.batches(schema, limit=row_limit), writer, kept, type_names(schema))
 
 
 def kept(rows: Any, keep: Sequence[bool]) -> Any:  # noqa: ANN401  what the table's iterator yields
@@ -73,8 +77,30 @@ def kept(rows: Any, keep: Sequence[bool]) -> Any:  # noqa: ANN401  what the tabl
     return pa.concat_batches(slices)
 
 
-def _subset(schema: pa.Schema, wanted: Sequence[str]) -> pa.Schema:
-    missing = [name for name in wanted if name not in schema.names]
+def kept_schema(source: Source, wanted: Sequence[str] | None, *, name: str) -> pa.Schema:
+    """Return the schema of the input columns in the output. A key that no row of JSON Lines has is a column of nulls.
+
+    Raises:
+        FileFailure: A Parquet file lacks a wanted column.
+    """
+    schema, _ = source.schema()
+    if wanted is None:
+        return schema
+    if file_type(name).format == "parquet":
+        refuse_missing(schema.names, wanted, name=name)
+    fields = [schema.field(column) if column in schema.names else pa.field(column, pa.string()) for column in wanted]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def refuse_missing(names: Sequence[str], wanted: Sequence[str], *, name: str) -> None:
+    """Refuse a file that lacks a wanted column.
+
+    Raises:
+        FileFailure: With the columns it has.
+    """
+    missing = [column for column in wanted if column not in names]
     if missing:
-        raise FileFailure(f"data.output_columns names {', '.join(missing)}; the input has {', '.join(schema.names)}")
-    return pa.schema([schema.field(name) for name in wanted], metadata=schema.metadata)
+        raise FileFailure(
+            f"{name}: data.output_columns names {', '.join(missing)}; the file has {', '.join(names[:20])}",
+            hint="Name columns that every Parquet file has, or set data.unify_schema: true, which fills in nulls.",
+        )

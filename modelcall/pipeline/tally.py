@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from modelcall.formats.drift import Drift
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -28,6 +30,9 @@ class Tally:
     again: int = 0
     """Failed rows of finished files that this start asks again."""
 
+    drift: Drift = field(default_factory=Drift)
+    """Where the input columns of the outputs differ from file to file."""
+
     def add(self, rows: int, failures: Mapping[str, int], dropped: int) -> None:
         """Count a published file."""
         failed = sum(failures.values())
@@ -37,3 +42,8 @@ class Tally:
         self.failed += failed
         self.failures.update(failures)
         self.dropped += dropped
+
+    def add_types(self, output: str, types: Mapping[str, str]) -> None:
+        """Take the types of a published file into account; JSON Lines have none."""
+        if types:
+            self.drift.add(output, types)

@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import orjson
+import pyarrow as pa
 
 from modelcall.errors import ConfigError, FatalError, FileFailure, ModelCallError
 from modelcall.formats.base import BadRow
 from modelcall.formats.detect import file_type, is_data_file
+from modelcall.formats.drift import Drift
 from modelcall.formats.opening import open_source
-from modelcall.pipeline.comparing import input_rows, same, unlike_columns
+from modelcall.formats.unify import Unified, type_names
+from modelcall.pipeline.comparing import same, text_rows, unlike_columns, value_rows
 from modelcall.pipeline.failed import read_failures
+from modelcall.pipeline.table import kept_schema
+from modelcall.pipeline.unify import UNIFIED
 from modelcall.state.manifest import checksum
 from modelcall.state.row_set import RowSet
 from modelcall.state.run import STATE
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 2000
 _END = object()
+_UNLIKE = "lacks the input column(s) {}, or has them in another type"
 
 
 @dataclass(slots=True)
@@ -45,6 +51,8 @@ class Findings:
     compared: int = 0
     """Files whose input is still there unchanged, and was compared row by row."""
     problems: list[str] = field(default_factory=list)
+    drift: Drift = field(default_factory=Drift)
+    """Where the input columns of the outputs differ from file to file."""
     strangers: list[str] = field(default_factory=list)
     """Data files in the output folder that none of these runs brought out: whoever loads the folder reads them too."""
 
@@ -82,6 +90,8 @@ def verify(
     expected = {record.output_of(file): file.name for record in reversed(runs) for file in record.files}
     for name, file in expected.items():
         findings.problems += _verify_file(places, name, file, by_id, findings)
+    if findings.drift and any(UNIFIED in run.identity for run in runs):
+        findings.problems += (f"the outputs are to have one schema: {line}" for line in findings.drift.lines())
     findings.strangers += _strangers(output, expected)
     return findings
 
@@ -98,7 +108,7 @@ class _Places:
     output: OutputFolder
     store_of: Callable[[str], FileSystem]
 
-    def input(self, entry: Entry) -> Source | None:
+    def input(self, entry: Entry, unified: Unified | None) -> Source | None:
         """Return the input as it was scored, or None if it is gone, changed since, or out of reach."""
         try:
             fs = self.store_of(entry.input_path)
@@ -107,7 +117,7 @@ class _Places:
             return None
         if f"{stat.size}-{stat.etag}" != entry.input:
             return None
-        return open_source(lambda: fs.open(entry.input_path), name=entry.file)
+        return open_source(lambda: fs.open(entry.input_path), name=entry.file, unified=unified)
 
 
 def _verify_file(places: _Places, name: str, file: str, runs: Mapping[str, RunRecord], findings: Findings) -> list[str]:
@@ -123,6 +133,8 @@ def _verify_file(places: _Places, name: str, file: str, runs: Mapping[str, RunRe
     except FatalError as error:
         return [error.message]
     findings.add(seen)
+    if entry.types:
+        findings.drift.add(name, entry.types)
     return [f"{name}: {problem}" for problem in problems]
 
 
@@ -181,7 +193,11 @@ def _problems(places: _Places, entry: Entry, run: RunRecord, findings: Findings)
         if wrong := list(_results(published, entry)):
             yield from wrong
             return
-        original = places.input(entry)
+        types = type_names(published.schema()[0]) if entry.types else {}
+        if unlike := [name for name, kind in entry.types.items() if types.get(name) != kind]:
+            yield _UNLIKE.format(", ".join(unlike))
+            return
+        original = places.input(entry, _unified(published, entry) if UNIFIED in run.identity else None)
         if original is not None:
             findings.compared += 1
             yield from _compare(published, original, entry, run)
@@ -209,17 +225,29 @@ def _results(published: Source, entry: Entry) -> Iterator[str]:
             return
 
 
+def _unified(published: Source, entry: Entry) -> Unified:
+    """Return the schema that the columns of all inputs were brought to."""
+    columns = published.schema()[0]
+    return Unified(pa.schema([columns.field(name) for name in entry.types]), entry.json_text_columns)
+
+
 def _compare(published: Source, original: Source, entry: Entry, run: RunRecord) -> Iterator[str]:
     """Compare the input columns row by row; the first row that differs, or has no partner, is told."""
-    target = file_type(entry.output).format
     wanted: list[str] | None = orjson.loads(run.identity.get("data.output_columns", "null"))
+    limit = None if entry.whole else entry.row_limit
     try:
-        if target == "parquet" and (unlike := unlike_columns(published, original, wanted)):
-            yield f"lacks the input column(s) {', '.join(unlike)}, or has them in another type"
-            return
-        names = original.column_names() if wanted is None else wanted
-        ours = input_rows(published, names, target=target, limit=None)
-        theirs = input_rows(original, names, target=target, limit=None if entry.whole else entry.row_limit)
+        if file_type(entry.output).format == "parquet":
+            schema = kept_schema(original, wanted, name=entry.file)
+            if UNIFIED in run.identity and (misfits := _unified(published, entry).misfits(original.types(), wanted)):
+                yield f"its input has {misfits[0]}"
+                return
+            if unlike := unlike_columns(published.schema()[0], schema):
+                yield _UNLIKE.format(", ".join(unlike))
+                return
+            ours, theirs = value_rows(published, schema, limit=None), value_rows(original, schema, limit=limit)
+        else:
+            names = original.column_names() if wanted is None else wanted
+            ours, theirs = text_rows(published, names, limit=None), text_rows(original, names, limit=limit)
         dropped = RowSet.load(entry.dropped_rows)
         left = ((index, row) for index, row in enumerate(theirs) if index not in dropped)
         for number, our in enumerate(ours):

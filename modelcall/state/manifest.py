@@ -53,6 +53,8 @@ class Entry:
     """Input columns that settled on no type and became JSON text."""
     json_text_results: tuple[str, ...] = ()
     """Columns of the scorer that did."""
+    types: Mapping[str, str] = field(default_factory=dict)
+    """Input columns as they were written, and their Arrow types; of JSON Lines none."""
     row_limit: int | None = None
     """Only the first rows were taken (debug); the file is partial."""
     whole: bool = True

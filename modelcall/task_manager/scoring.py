@@ -13,7 +13,9 @@ import yaml
 from modelcall.config.record import resolved_config
 from modelcall.log import Message, say
 from modelcall.observe.fanout import Fanout
+from modelcall.pipeline.preflight import say_drift
 from modelcall.pipeline.runner import RunnerSettings
+from modelcall.pipeline.unify import schema_note, unified_in
 from modelcall.registry import load
 from modelcall.state.ledger import Ledger
 
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from modelcall.config.loading import LoadedTask
+    from modelcall.formats.unify import Unified
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.preflight import Seen
     from modelcall.pipeline.shard_run import ShardRun
+    from modelcall.pipeline.unify import SchemaOfRun
     from modelcall.scorers.planning import MakeScorer, ScorerPlan
     from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunStore
@@ -50,9 +54,11 @@ class Scoring:
         listener: RunListener,
         begins: Begins | None,
         stop: Stop,
+        schema: SchemaOfRun | None = None,
         retry: bool = False,
     ) -> None:
         self._retry = retry
+        self._schema = schema
         self._loaded = loaded
         self._task = loaded.task
         self._plan = plan
@@ -72,12 +78,16 @@ class Scoring:
             FatalError: Going on is pointless; progress is kept.
         """
         async with run.owned(delete_existing=self._task.options.delete_existing):
+            if self._schema is not None and run.repaired:  # else they are taken before they are seen to fit
+                await asyncio.to_thread(self._schema.facts, run.chain, run.repaired)
             left = await asyncio.to_thread(partial(run.progress, retry=self._retry))
             _say_again(left, asked=self._retry)
             if left.todo:
                 await self._score(run, left)
             if self._stop.signal is None and not run.tally.unfinished:
                 await asyncio.to_thread(run.mark_done)
+                if left.todo:
+                    await asyncio.to_thread(_tell_drift, run)
             return bool(left.todo)
 
     async def _score(self, run: ShardRun, left: Progress) -> None:
@@ -85,37 +95,52 @@ class Scoring:
         seen = await asyncio.to_thread(self._look, left.todo)
         self._warn_of_unknown(frozenset(seen.columns))
         await asyncio.to_thread(self._write_config, run)
+        schema: Mapping[str, str] = {}
+        if self._schema is not None:
+            schema = await asyncio.to_thread(self._schema.facts, run.chain, run.repaired)
         make = partial(self._plan.make, retry=len(left.replaces) == len(left.todo) and left.again > 0)
-        scorer = await self._stop.unless_asked(self._scorer(run, frozenset(seen.columns), make))
+        settling = self._scorer(run, frozenset(seen.columns), make, schema=schema)
+        scorer, known = await self._stop.unless_asked(settling) or (None, {})
         if scorer is None:
             return
         try:
-            await self._work(run, scorer, left)
+            await self._work(run, scorer, left, unified=await asyncio.to_thread(self._unified, run, known))
         finally:
             await scorer.close()
 
-    async def _scorer(self, run: ShardRun, columns: frozenset[str], make: MakeScorer) -> RowScorer:
-        """Make and open the scorer with what the first shard settled; settle it if this is the first."""
+    async def _scorer(
+        self, run: ShardRun, columns: frozenset[str], make: MakeScorer, *, schema: Mapping[str, str]
+    ) -> tuple[RowScorer, Mapping[str, str]]:
+        """Make and open the scorer with what the first shard settled, which is returned too; this may be the first."""
         urls = await asyncio.to_thread(self._serve)
         known = await asyncio.to_thread(run.settled)
         if known is None:
             scorer, settled = await _settled(make(columns, urls), None)
-            ours = {**settled, _COLUMNS: orjson.dumps(sorted(columns)).decode()}
+            ours = {**settled, _COLUMNS: orjson.dumps(sorted(columns)).decode(), **schema}
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(scorer.close)
                 known = await asyncio.to_thread(self._store.settle, run.record, ours)
                 if known == ours:
                     stack.pop_all()
-                    return scorer
+                    return scorer, known
         scorer, _ = await _settled(make(frozenset(orjson.loads(known[_COLUMNS])), urls), known)
-        return scorer
+        return scorer, known
 
-    async def _work(self, run: ShardRun, scorer: RowScorer, left: Progress) -> None:
+    def _unified(self, run: ShardRun, known: Mapping[str, str]) -> Unified | None:
+        """Return the schema that all outputs have, and tell it beside them; None: each has that of its input."""
+        if self._schema is None:
+            return None
+        self._store.settle(run.record, known)  # of a run that adds files, too: they have been seen to fit
+        run.to.fs.replace(f"{run.to.state}/schema.json", schema_note(known))
+        return unified_in(known)
+
+    async def _work(self, run: ShardRun, scorer: RowScorer, left: Progress, *, unified: Unified | None) -> None:
         ledger = Ledger(f"{run.work_folder.local}/ledger.log", interval=self._task.concurrency.parquet_save_interval)
         runner = run.runner(
             scorer,
             self._columns,
             output_columns=self._task.data.output_columns,
+            unified=unified,
             listener=Fanout(self._listener, ledger),
             settings=self._settings(),
         )
@@ -147,6 +172,14 @@ class Scoring:
     def _write_config(self, run: ShardRun) -> None:
         text = yaml.safe_dump(resolved_config(self._loaded), allow_unicode=True, sort_keys=False)
         run.to.fs.replace(f"{run.to.state}/config.{run.shard}.yaml", text.encode())
+
+
+def _tell_drift(run: ShardRun) -> None:
+    """List where the outputs of a shard differ in their input columns: they are no one dataset to every reader."""
+    if drift := run.tally.drift:
+        say_drift(drift, "output files")
+        note = orjson.dumps(drift.as_json(), option=orjson.OPT_INDENT_2)
+        run.to.fs.replace(f"{run.to.state}/drift.{run.shard}.json", note + b"\n")
 
 
 def _say_again(left: Progress, *, asked: bool) -> None:

@@ -11,23 +11,21 @@ import orjson
 from modelcall.config.paths import placeholders_in
 from modelcall.config.shard import resolve_shard
 from modelcall.errors import ConfigError, FatalError
-from modelcall.formats.detect import is_data_file
 from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.placement import check_folder, check_placement
-from modelcall.pipeline.preflight import look, require_column
+from modelcall.pipeline.preflight import look, require_column, say_drift
 from modelcall.pipeline.shard_place import Limits, ShardPlace
 from modelcall.pipeline.shard_run import ShardRun
+from modelcall.pipeline.unify import UNIFIED, SchemaOfRun
 from modelcall.registry import BUILT_IN, load
-from modelcall.state.listing import Listing, list_input
 from modelcall.state.lock import refuse_owned
 from modelcall.state.run import ShardKey
 from modelcall.state.shard import refuse_finished, shard_files
 from modelcall.state.start import Start, StartRequest, begin
 from modelcall.task_manager.places import Places, parts
-from modelcall.task_manager.preprocess_plan import PreprocessPlan
-from modelcall.task_manager.preprocess_run import PreprocessRun
 from modelcall.task_manager.scoring import Scoring
 from modelcall.task_manager.summary import Summary
+from modelcall.task_manager.task_input import TaskInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
     from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunRecord, RunStore
     from modelcall.state.shard import OutputFolder
-    from modelcall.task_manager.preprocess_state import Redo
-    from modelcall.task_manager.preprocess_summary import PreprocessSummary
     from modelcall.task_manager.summary import Begins, Invocation, Stop
     from modelcall.types import RunListener
 
@@ -82,9 +78,10 @@ class TaskRun:
         )
         self._num_runs = self._task.distributed.num_runs if self._task.distributed.enabled else 1
         self._places = Places(loaded)
-        self._preprocess = _plan_preprocess(loaded)
-        self._listing: Listing | None = None
-        self._preprocessed: PreprocessSummary | None = None
+        self._input = TaskInput(loaded, self._places, stop=stop)
+        self._schema: SchemaOfRun | None = None
+        if self._task.data.unify_schema:
+            self._require_declared()
         self._seen: Seen | None = None
         self._server = _embedded_server(loaded)
         self._served: tuple[str, ...] = ()
@@ -97,15 +94,16 @@ class TaskRun:
             FatalError: Preprocessing cannot go on.
         """
         self._places.check(world_size=self.shard.world_size)
-        store = await asyncio.to_thread(self._places.store)
-        if self._preprocess is not None:
-            self._preprocessed = await self._preprocessing(self._preprocess, log)
-            if self._preprocessed.signal is not None:
-                summary = self._summary(None)
-                summary.signal = self._preprocessed.signal
-                return summary
+        if not await self._input.prepare(fresh=self._invocation.fresh, shared=self.shard.world_size > 1, log=log):
+            summary = self._summary(None)
+            summary.signal = self._stop.signal
+            return summary
         try:
+            store = await asyncio.to_thread(self._places.store)
+            self._schema = self._unify(store)
             start = await asyncio.to_thread(self._begin, store)
+        except FatalError as error:
+            raise ConfigError(error.message, hint=error.hint) from error
         except OSError as error:
             where = error.filename or self._loaded.paths.output
             raise ConfigError(
@@ -125,6 +123,7 @@ class TaskRun:
                 listener=self._listener,
                 begins=self._begins,
                 stop=self._stop,
+                schema=self._schema,
                 retry=self._invocation.retry,
             )
             try:
@@ -137,15 +136,6 @@ class TaskRun:
                     hint="Repair the storage, then start again: nothing recorded is lost.",
                 )
         summary.signal = self._stop.signal
-        return summary
-
-    async def _preprocessing(self, plan: PreprocessPlan, log: LogSettings | None) -> PreprocessSummary:
-        """Preprocess what is left, once for all shards."""
-        redo: Redo = "changed" if self._invocation.fresh else "never"
-        run = PreprocessRun(plan, stop=self._stop, redo=redo, log=log, wait=self.shard.world_size > 1)
-        summary = await run.run()
-        if summary.error is not None and summary.signal is None:
-            raise summary.error
         return summary
 
     async def _passes(self, store: RunStore, start: Start, scoring: Scoring, summary: Summary) -> None:
@@ -185,7 +175,7 @@ class TaskRun:
             now=self._now,
             retry=self._invocation.retry,
         )
-        return begin(store, request, list_input=self._list, before_create=self._check_before)
+        return begin(store, request, list_input=self._input.listing, before_create=self._check_before)
 
     def _identity(self) -> dict[str, str]:
         data = self._task.data
@@ -194,20 +184,31 @@ class TaskRun:
         return {
             **self._plan.identity,
             **drop,
+            **({UNIFIED: "true"} if data.unify_schema else {}),
             "data.input_folder": self._loaded.paths.input,
             "data.output_format": data.output_format,
             "data.output_columns": orjson.dumps(data.output_columns).decode(),
             "set of result columns": orjson.dumps(added).decode(),
         }
 
-    def _list(self) -> Listing:
-        """List the input, once a start; of what preprocessing brought out, what it was made of is still there."""
-        if self._listing is None:
-            listing = list_input(self._places.input_fs, self._loaded.paths.input, is_data=is_data_file)
-            if self._preprocessed is not None:
-                listing = listing.only(self._preprocessed.outputs)
-            self._listing = listing
-        return self._listing
+    def _require_declared(self) -> None:
+        """Refuse to unify schemas if the scorer's columns, which belong to them, are not known.
+
+        Raises:
+            ConfigError: They are not.
+        """
+        if self._plan.columns is None:
+            raise ConfigError(
+                "data.unify_schema: the columns of this scorer are settled file by file, and may differ",
+                hint='Declare them on it: columns = {"score": "float"}; or leave out data.unify_schema.',
+            )
+
+    def _unify(self, store: RunStore) -> SchemaOfRun | None:
+        """Return what settles the schema of all outputs; None: each has that of its input."""
+        if not self._task.data.unify_schema:
+            return None
+        fs = self._places.input_fs
+        return SchemaOfRun(fs, store, self._columns, stopped=lambda: self._stop.signal is not None)
 
     def _check_before(self, record: RunRecord) -> None:
         """Refuse a new run before anything of it is written, while another process works here above all.
@@ -218,7 +219,9 @@ class TaskRun:
         outputs = [self._places.output(record, run_index) for run_index in range(1, record.num_runs + 1)]
         for run_index, to in enumerate(outputs, 1):
             refuse_owned(*to.lock(ShardKey(run_index, self.shard.job_index)))
-        self._look(files)
+        seen = self._look(files)
+        for name in self._task.data.output_columns or ():
+            require_column(name, seen, key="data.output_columns", what="is to be kept")
         if self._loaded.paths.stat:
             stat = self._places.stat_folder(outputs[0])
             check_folder(stat.fs, stat.path, key="data.stat_folder")
@@ -227,14 +230,19 @@ class TaskRun:
             check_folder(to.fs, to.folder, key="data.output_folder")
             delete = self._task.options.delete_existing and record.extends is None
             refuse_finished(to, files, record.output_of, delete_existing=delete)
+        if self._schema is not None:
+            self._schema.facts(self._places.store().chain(record), {})
         self._places.warn()
 
     def _look(self, files: Sequence[ListedFile]) -> Seen:
         """Look at input files, once a start."""
         if self._seen is None:
-            seen = look(self._places.input_fs, files, self._columns)
+            wanted = self._task.data.output_columns if self._schema is None else None
+            seen = look(self._places.input_fs, files, self._columns, wanted=wanted)
             if self._plan.needed:
                 require_column(self._plan.needed, seen)
+            if seen.drift and self._schema is None:
+                say_drift(seen.drift, "input files")
             self._seen = seen
         return self._seen
 
@@ -248,8 +256,8 @@ class TaskRun:
             max_failed_ratio=self._task.options.max_failed_ratio,
             retry=self._invocation.retry,
             waiting=start.waiting if start else (),
-            preprocess=self._preprocessed,
-            passed_over=self._listing.passed_over if self._listing else (),
+            preprocess=self._input.preprocessed,
+            passed_over=self._input.passed_over,
         )
 
     def _serve(self, servers: ExitStack) -> tuple[str, ...]:
@@ -261,15 +269,6 @@ class TaskRun:
 
 def _failed_lists(to: OutputFolder) -> list[str]:
     return [to.failed_lists] if to.fs.exists(to.failed_lists) else []
-
-
-def _plan_preprocess(loaded: LoadedTask) -> PreprocessPlan | None:
-    """Return what is to be preprocessed, if anything; what cannot be used is refused before there is a run."""
-    if loaded.paths.preprocess is None:
-        return None
-    plan = PreprocessPlan(loaded.task.preprocess, loaded.paths.preprocess, loaded.storage, loaded.environment)
-    plan.settings()
-    return plan
 
 
 def _plan_scorer(loaded: LoadedTask, listener: RunListener) -> ScorerPlan:

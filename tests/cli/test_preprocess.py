@@ -457,6 +457,17 @@ def test_a_raw_file_that_fails_makes_exit_3_and_the_others_are_scored(shell: She
     assert done.last.startswith("next: repair the files that failed")
 
 
+def test_without_any_raw_file_that_can_be_read_nothing_is_scored(shell: Shell, raw: Path) -> None:
+    for path in raw.rglob("*.*"):
+        path.write_bytes(b"PAR1 no more")
+
+    done = task(shell)
+
+    assert done.code == 2
+    assert "no raw file could be preprocessed, the first is" in done.err
+    assert not (shell.folder / "scored").exists()
+
+
 @pytest.mark.usefixtures("raw")
 def test_shards_share_what_the_first_preprocessed(shell: Shell) -> None:
     sharded = ("--world_size", "2")

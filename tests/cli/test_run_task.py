@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from modelcall.formats.jsonl import JsonlSource
 from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
+from modelcall.task_manager.summary import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from modelcall.formats.settle import Shape
     from tests.cli.shell import Shell
 
 
@@ -138,6 +143,32 @@ def test_a_log_folder_that_cannot_be_made_is_exit_2(shell: Shell, server: Embedd
     assert done.code == 2
     assert "the log cannot be written" in done.err
     assert not (shell.folder / "out").exists()
+
+
+def test_sigterm_while_the_schema_is_settled_exits_143_with_nothing_begun(
+    shell: Shell, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    types, seen = JsonlSource.types, threading.Event()
+
+    def told_to_stop(source: JsonlSource) -> dict[str, Shape]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert seen.wait(10)
+        return types(source)
+
+    def request(stop: Stop, number: int) -> None:
+        stop.signal = number
+        seen.set()
+
+    shell.rows("in/a.jsonl", 3)
+    shell.rows("in/b.jsonl", 3)
+    shell.task(server.base_url)
+    options = ("--set", "data.unify_schema=true", "--set", "data.output_format=parquet")
+    with monkeypatch.context() as patch:
+        patch.setattr(JsonlSource, "types", told_to_stop)
+        patch.setattr(Stop, "request", request)
+        assert shell("run-task", "task.yaml", *options).code == 143
+    assert not (shell.folder / "out").exists()
+    assert shell("run-task", "task.yaml", "-q", *options).code == 0
 
 
 def test_sigterm_drains_saves_and_exits_143_and_the_next_start_asks_only_the_rest(

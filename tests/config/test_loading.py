@@ -204,7 +204,6 @@ def test_disabled_blocks_and_defaults_are_never_mistakes(load: Load, line: str) 
 
 
 USED = {
-    "data.unify_schema": "true",
     "concurrency.num_workers": "2",
     "distributed.engine": "ray",
     "distributed.shard_by": "rows",
@@ -393,6 +392,19 @@ def test_block_without_its_switch_is_warned_about(load: Load) -> None:
     assert "t.yaml:7: debug: is ignored: it does not say `enabled: true`" in warned(
         load, TASK + "debug: {max_files: 1}\n"
     )
+
+
+@pytest.mark.parametrize("output_format", ["jsonl", "same"])
+def test_one_schema_is_for_parquet(mistakes: Mistakes, load: Load, output_format: str) -> None:
+    unified = "data.unify_schema=true"
+    (mistake,) = mistakes(TASK, overrides=(unified, f"data.output_format={output_format}"))
+    assert "data.unify_schema: is for Parquet: JSON Lines have no schema" in mistake
+    assert load(TASK, overrides=(unified,)).task.data.unify_schema
+
+
+def test_a_column_is_wanted_once(mistakes: Mistakes) -> None:
+    (mistake,) = mistakes(TASK, overrides=("data.output_columns=[id, text, id]",))
+    assert "data.output_columns: id stands there more than once" in mistake
 
 
 def test_repeated_runs_need_a_place_each(mistakes: Mistakes, load: Load) -> None:

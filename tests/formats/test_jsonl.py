@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelcall.formats.base import Source
+    from modelcall.formats.unify import Unified
     from modelcall.types import Row
 
 
-def _source(data: bytes, *, name: str = "a.jsonl", max_line_bytes: int = 1 << 20) -> JsonlSource:
-    return JsonlSource(partial(io.BytesIO, data), name=name, max_line_bytes=max_line_bytes)
+def _source(
+    data: bytes, *, name: str = "a.jsonl", max_line_bytes: int = 1 << 20, unified: Unified | None = None
+) -> JsonlSource:
+    return JsonlSource(partial(io.BytesIO, data), name=name, max_line_bytes=max_line_bytes, unified=unified)
 
 
 def _rows(source: JsonlSource, columns: Sequence[str] | None = None) -> list[Any]:
@@ -44,13 +47,30 @@ def _columns(source: JsonlSource) -> dict[str, list[Any]]:
 
 
 class TestPlain(SourceContract):
-    def make(self, rows: Sequence[Row]) -> Source:
-        return _source(b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\r\n" for row in rows))
+    def make(self, rows: Sequence[Row], *, unified: Unified | None = None) -> Source:
+        lines = (json.dumps(row, ensure_ascii=False).encode() + b"\r\n" for row in rows)
+        return _source(b"".join(lines), unified=unified)
+
+    def make_damaged(self) -> Source:
+        return _source(b"PK\x03\x04 zipped")
+
+    def make_bad_row(self, rows: Sequence[Row], bad: int) -> Source:
+        lines = [json.dumps(row).encode() for row in rows]
+        return _source(b"\n".join([*lines[:bad], b'{"text": "\xff"}', *lines[bad + 1 :]]))
 
 
 class TestGzip(SourceContract):
-    def make(self, rows: Sequence[Row]) -> Source:
-        return _source(gzip.compress("\n".join(map(json.dumps, rows)).encode()), name="a.jsonl.gz")
+    def make(self, rows: Sequence[Row], *, unified: Unified | None = None) -> Source:
+        packed = gzip.compress("\n".join(map(json.dumps, rows)).encode())
+        return _source(packed, name="a.jsonl.gz", unified=unified)
+
+    def make_damaged(self) -> Source:
+        return _source(gzip.compress(b'{"a": 1}\n' * 1000)[:-9], name="a.jsonl.gz")
+
+    def make_bad_row(self, rows: Sequence[Row], bad: int) -> Source:
+        lines = [json.dumps(row).encode() for row in rows]
+        packed = b"\n".join([*lines[:bad], b"[]", *lines[bad + 1 :]])
+        return _source(gzip.compress(packed), name="a.jsonl.gz")
 
 
 BROKEN = b'\xef\xbb\xbf{"a":1}\r\n\n  \t\n{"a":"\xff"}\n{"a":NaN}\n[2]\n{"a":"%s"}\n\n{"a": 3 }' % (b"x" * 40)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelcall.formats.base import Source
+    from modelcall.formats.unify import Unified
     from modelcall.types import Row
 
 RESULTS = {"added score": INT, "added tags": STRING_LIST}
@@ -56,9 +57,22 @@ def _published(source: ParquetSource) -> bytes:
 
 
 class TestContract(SourceContract):
-    def make(self, rows: Sequence[Row]) -> Source:
+    def make(self, rows: Sequence[Row], *, unified: Unified | None = None) -> Source:
         schema = None if rows else pa.schema([("id", pa.int64())])
-        return _source(_bytes(pa.Table.from_pylist(list(rows), schema), row_group_size=6))
+        data = _bytes(pa.Table.from_pylist(list(rows), schema), row_group_size=6)
+        return ParquetSource(partial(io.BytesIO, data), name="a.parquet", unified=unified)
+
+    def make_damaged(self) -> Source:
+        table = pa.table({"a": ["some words"] * 9, "b": ["and others"] * 9})
+        data = _bytes(table, compression="none", write_page_checksum=True, write_statistics=False)
+        return _source(data.replace(b"and others", b"and 0thers"))
+
+    def make_bad_row(self, rows: Sequence[Row], bad: int) -> Source:
+        table = pa.Table.from_pylist(list(rows))
+        texts = [b"\xff" if index == bad else row["text"].encode() for index, row in enumerate(rows)]
+        index = table.schema.get_field_index("text")
+        broken = table.set_column(index, "text", pa.array(texts, pa.binary()).view(pa.string()))
+        return _source(_bytes(broken, row_group_size=6))
 
 
 def test_only_the_asked_column_is_given_whatever_its_dots() -> None:
@@ -160,6 +174,20 @@ def test_batches_are_small_where_rows_are_large(monkeypatch: pytest.MonkeyPatch)
     assert sum(sizes) == 20
     assert max(sizes) <= 5
     assert max(map(len, source.rows(None, chunk_rows=100))) <= 5
+
+
+def test_small_rows_elsewhere_do_not_make_batches_of_large_ones_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "BATCH_BYTES", 50_000)
+    large = [random.Random(index).randbytes(10_000) for index in range(20)]
+    target = io.BytesIO()
+    with pq.ParquetWriter(target, pa.schema([("a", pa.binary())])) as writer:
+        for rows in ([b""] * 5000, large, [b""] * 5000):
+            writer.write_table(pa.table({"a": rows}))
+    source = _source(target.getvalue())
+    batches = list(source.batches(source.schema()[0]))
+    assert max(batch.nbytes for batch in batches) < 60_000
+    assert sum(batch.num_rows for batch in batches) == 10_020
+    assert len(batches) < 20
 
 
 def test_streams_are_closed_after_each_pass() -> None:

@@ -95,3 +95,24 @@ def test_memory_does_not_grow_with_varying_objects() -> None:
     for index in range(1000):
         shape.observe({f"key {index}": index})
     assert len(pickle.dumps(shape)) < 300
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.integers(0, 3) | st.floats() | st.text(max_size=2),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(one=st.lists(VALUES, max_size=3), other=st.lists(VALUES, max_size=3))
+def test_merged_shapes_are_the_shape_of_all_values(one: list[Any], other: list[Any]) -> None:
+    whole, merged, more = Shape(), Shape(), Shape()
+    for value in one + other:
+        whole.observe(value)
+    for shape, values in ((merged, one), (more, other)):
+        for value in values:
+            shape.observe(value)
+    merged.merge(more)
+    assert merged.arrow_type() == whole.arrow_type()
+    assert merged.arrow_type(nothing=pa.null()) == whole.arrow_type(nothing=pa.null())
+    assert merged.is_whole == whole.is_whole

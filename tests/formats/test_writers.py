@@ -4,7 +4,7 @@ import gc
 import io
 import json
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 from modelcall.formats import writers
 from modelcall.formats.writers import JsonlTableWriter, ParquetTableWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NO_RESULTS = pa.RecordBatch.from_struct_array(pa.array([{}] * 2, pa.struct([])))
 
@@ -172,3 +175,40 @@ def test_errors_of_the_sink_pass() -> None:
     with pytest.raises(OSError, match="No space left") as raised:
         ParquetTableWriter(_Full(), inputs=batch.schema, results=_results().schema)
     assert (raised.value.errno, raised.value.filename) == (28, "/x/a.parquet")
+
+
+def test_large_rows_among_small_ones_do_not_share_a_row_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "ROW_GROUP_BYTES", 50_000)
+    rows = [b""] * 300 + [random.Random(index).randbytes(20_000) for index in range(6)] + [b""] * 300
+    data = _parquet([pa.RecordBatch.from_pydict({"a": rows})], [_results(606)])
+    metadata = pq.read_metadata(io.BytesIO(data))
+    sizes = [metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups)]
+    assert max(sizes) <= 50_000
+    assert len(sizes) <= 5
+    assert pq.read_table(io.BytesIO(data))["a"].to_pylist() == rows
+
+
+def test_the_words_of_a_dictionary_do_not_cut_rows_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "ROW_GROUP_BYTES", 50_000)
+    words = pa.array([random.Random(index).randbytes(10_000) for index in range(20)])
+    column = pa.DictionaryArray.from_arrays(pa.array(range(20), pa.int8()), words)
+    assert _group_sizes(_parquet([pa.RecordBatch.from_pydict({"a": column})], [_results(20)])) == [20]
+
+
+@pytest.mark.parametrize("wrap", [lambda text: text, lambda text: {"x": text, "y": [text]}, lambda text: [text]])
+def test_large_views_are_views_again(monkeypatch: pytest.MonkeyPatch, wrap: Callable[[str], Any]) -> None:
+    monkeypatch.setattr(writers, "ROW_GROUP_BYTES", 50_000)
+    kinds: dict[type, pa.DataType] = {
+        str: pa.string_view(),
+        dict: pa.struct([("x", pa.string_view()), ("y", pa.list_(pa.field("element", pa.string_view())))]),
+        list: pa.list_(pa.field("element", pa.string_view())),
+    }
+    rows = [wrap(str(index) * 300) for index in range(2000)] + [None]
+    kind = kinds[type(rows[0])]
+    schema = pa.schema([pa.field("a", kind, metadata={"note": "kept"})], metadata={"made by": "a test"})
+    data = _parquet([pa.RecordBatch.from_arrays([pa.array(rows, kind)], schema=schema)], [_results(2001)])
+    table = pq.read_table(io.BytesIO(data))
+    assert table.schema.field("a").equals(schema.field("a"), check_metadata=True)
+    assert table.schema.metadata == schema.metadata
+    assert table["a"].to_pylist() == rows
+    assert len(_group_sizes(data)) > 10

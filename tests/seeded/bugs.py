@@ -21,6 +21,7 @@ TESTS_OF_RUNNER = "tests/pipeline/test_runner.py"
 TESTS_OF_PUBLISH = "tests/pipeline/test_publish.py"
 TESTS_OF_TOKENS = "tests/tokens/test_tokens.py"
 TESTS_OF_PREPROCESS = "tests/cli/test_preprocess.py"
+TESTS_OF_UNIFY = "tests/task_manager/test_unify_schema.py"
 
 BUGS = (
     # what is recorded
@@ -674,8 +675,8 @@ BUGS = (
     ),
     Bug(
         "preprocess: what else lies in the folder is scored",
-        "task_manager/task_run.py",
-        "listing = listing.only(self._preprocessed.outputs)",
+        "task_manager/task_input.py",
+        "listing = listing.only(self.preprocessed.outputs)",
         "pass",
         (f"{TESTS_OF_PREPROCESS}::test_what_comes_out_is_scored_and_only_that",),
     ),
@@ -692,5 +693,55 @@ BUGS = (
         "        except (EOFError, OSError):\n            os._exit(OWNER_GONE)\n",
         "        except (EOFError, OSError):\n            pass\n",
         ("tests/engines",),
+    ),
+    # one schema for all outputs, and the columns they keep
+    Bug(
+        "unify: 64-bit integers become doubles",
+        "formats/promote.py",
+        "if whole.bit_width <= 32 else None",
+        "if whole.bit_width <= 64 else None",
+        ("tests/formats/test_promote.py",),
+    ),
+    Bug(
+        "unify: JSON Lines settle file by file",
+        "formats/unify.py",
+        "self._shapes.setdefault(name, Shape()).merge(types[name])",
+        "self._shapes.setdefault(name, types[name])",
+        ("tests/formats/test_unify.py",),
+    ),
+    Bug(
+        "unify: settled anew by each start",
+        "pipeline/unify.py",
+        "        if known is None:\n            return self._settle(files)\n",
+        "        if known is None or not repaired:\n            return self._settle(files)\n",
+        (TESTS_OF_UNIFY,),
+    ),
+    Bug(
+        "unify: a repaired file is taken before it is seen to fit",
+        "task_manager/scoring.py",
+        "if self._schema is not None and run.repaired:",
+        "if self._schema is not None and not run.repaired:",
+        (TESTS_OF_UNIFY,),
+    ),
+    Bug(
+        "unify: verify does not compare the outputs",
+        "pipeline/verify.py",
+        "if findings.drift and any(",
+        "if not findings.drift and any(",
+        (TESTS_OF_UNIFY,),
+    ),
+    Bug(
+        "columns: one that a file lacks is found out when its rows are paid for",
+        "pipeline/input.py",
+        "if self._wanted is not None and",
+        "if self._wanted is None and",
+        ("tests/task_manager/test_output_columns.py",),
+    ),
+    Bug(
+        "parquet: a row group of large rows among small ones",
+        "formats/writers.py",
+        "_size(batch) > ROW_GROUP_BYTES",
+        "_size(batch) > 100 * ROW_GROUP_BYTES",
+        ("tests/formats/test_writers.py",),
     ),
 )

@@ -208,3 +208,22 @@ def test_a_store_of_ones_own_that_is_not_there_is_a_mistake(desk: Desk, server: 
     for said in (desk.shell("validate", "task.yaml"), desk.run()):
         assert said.code == 2
         assert "The filesystem 'no.such:Store' was not found" in said.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("TOS_SECRET_KEY", "other", "TOS_SECRET_KEY is not that of TOS_ACCESS_KEY"),
+        ("TOS_ACCESS_KEY", "other", "TOS does not know this TOS_ACCESS_KEY"),
+        ("TOS_BUCKET", "nowhere", "Look at the bucket's name (TOS_BUCKET)"),
+    ],
+)
+@pytest.mark.usefixtures("tos")
+def test_a_store_that_refuses_everything_is_told_before_anything_starts(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    desk.task("http://127.0.0.1:9/v1", data={"input_folder": "in", "output_folder": "out", "fs": "tos"})
+    refused = desk.run()
+    assert refused.code == 2
+    assert says in refused.err

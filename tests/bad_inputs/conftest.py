@@ -1,0 +1,3 @@
+from tests.cli.conftest import server, shell
+
+__all__ = ["server", "shell"]
