@@ -14,7 +14,7 @@ from modelcall.cli.preprocess_report import PreprocessReport
 from modelcall.cli.running import open_log
 from modelcall.cli.signals import heeded
 from modelcall.garbage import collect_less
-from modelcall.log import LogSettings, Message, log_path, say
+from modelcall.log import LogSettings, log_path
 from modelcall.task_manager.preprocess_plan import PreprocessPlan
 from modelcall.task_manager.preprocess_run import PreprocessRun
 from modelcall.task_manager.summary import Stop
@@ -48,8 +48,6 @@ def run_preprocess(loaded: LoadedPreprocess, *, fresh: bool, showing: Showing) -
     collect_less()
     with open_log(settings):
         summary = asyncio.run(_run(run, stop, name=name))
-        if summary.signal is None and summary.error is None:
-            say_done(summary)
     report = PreprocessReport(summary, log=str(settings.file))
     if showing.as_json:
         result_json(report.as_json())
@@ -60,19 +58,6 @@ def run_preprocess(loaded: LoadedPreprocess, *, fresh: bool, showing: Showing) -
     if summary.error is not None and summary.signal is None:
         raise summary.error
     return summary.exit_code
-
-
-def say_done(summary: PreprocessSummary) -> None:
-    """Say in the log what came of it."""
-    totals = summary.totals
-    say(
-        Message.PREPROCESS_DONE,
-        files=totals.files,
-        failed=totals.failed_files,
-        rows_in=totals.rows_in,
-        rows_out=totals.rows_out,
-        seconds=summary.seconds,
-    )
 
 
 async def _run(run: PreprocessRun, stop: Stop, *, name: str) -> PreprocessSummary:

@@ -11,7 +11,7 @@ from modelcall.data_processing.cleaning import Cleaner
 from modelcall.data_processing.columns import put
 from modelcall.data_processing.filters import Filters
 from modelcall.data_processing.mapping import mapped, used_by
-from modelcall.data_processing.texts import as_words
+from modelcall.data_processing.texts import TEXT, as_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -38,6 +38,8 @@ class Universal(BasePreprocessor):
         kept = set(json_columns) - mapping.keys()
         shown = pa.schema([(column, pa.null()) for column in columns] if schema.names else [])
         super().begin_file(name, shown, kept | copies)
+        if TEXT in mapping:
+            self.text_key = TEXT
         self._clean = Cleaner(self.config.transformations.text_cleaning)
         self._filters = Filters(self.config.filters)
         self._note_missing(schema.names)
@@ -64,18 +66,18 @@ class Universal(BasePreprocessor):
     @property
     def _json_left(self) -> set[str]:
         """Columns that hold JSON text in what is written: not those that were made anew."""
-        return set(self.json_columns) - {"text", self.cut_column, *self.config.transformations.computed_fields}
+        return set(self.json_columns) - {TEXT, self.cut_column, *self.config.transformations.computed_fields}
 
     def _note_missing(self, columns: Sequence[str]) -> None:
         """Note each column that the configuration names, and neither the file has nor we make."""
         if not columns:
             return
         config = self.config
-        made = {*columns, *config.field_mapping, "id", "text", "source", self.cut_column}
+        made = {*columns, *config.field_mapping, "id", TEXT, "source", self.cut_column}
         computed = config.transformations.computed_fields
         named = [
             *(name for field in config.field_mapping.values() for name in used_by(field) if name not in columns),
-            *(name for name in config.filters.required_fields if name not in {*columns, *config.field_mapping, "text"}),
+            *(name for name in config.filters.required_fields if name not in {*columns, *config.field_mapping, TEXT}),
             *(field.source_field for field in computed.values() if field.source_field not in {*made, *computed}),
         ]
         self.notes |= dict.fromkeys(f"{self.file}: there is no column {name!r}; it counts as null" for name in named)

@@ -85,6 +85,8 @@ class PreprocessRun:
                 hint="Repair the storage, then start again: finished files are kept.",
             )
         summary.signal = self._stop.signal
+        if summary.signal is None and summary.error is None:
+            _say_done(summary)
         return summary
 
     def _keeps_locks(self, plan: PreprocessPlan) -> bool:
@@ -208,6 +210,18 @@ class PreprocessRun:
             "failures": summary.failed,
             "leftovers": list(summary.leftovers),
         }
+
+
+def _say_done(summary: PreprocessSummary) -> None:
+    totals = summary.totals
+    say(
+        Message.PREPROCESS_DONE,
+        files=totals.files,
+        failed=totals.failed_files,
+        rows_in=totals.rows_in,
+        rows_out=totals.rows_out,
+        seconds=summary.seconds,
+    )
 
 
 def _given_up(job: FileJob, how: str, *, settings: Mapping[str, str]) -> FileReport:

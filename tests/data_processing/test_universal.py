@@ -52,6 +52,7 @@ def test_a_mapped_text_wins_over_text_key_and_the_usual_names(bench: Bench) -> N
     rows = [{"body": "b", "note": "n"}]
 
     assert rows_of(bench, rows, field_mapping={"text": "note"})[0]["text"] == "n"
+    assert rows_of(bench, rows, field_mapping={"text": "note"}, text_key="body")[0]["text"] == "n"
     assert rows_of(bench, rows, text_key="note")[0]["text"] == "n"
     assert rows_of(bench, rows)[0]["text"] == "b"
     assert rows_of(bench, rows)[0]["source"] == "universal"
