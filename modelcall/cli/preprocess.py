@@ -53,6 +53,13 @@ _OUTCOME = """\
 Started again, it does what is left: files that are new, have changed, or failed. --fresh makes all
 anew. Exit codes: 0 every file, 2 configuration, 3 files failed, 4 stopped (start again),
 130 and 143 interrupted (start again)."""
+_EXAMPLES = """\
+\b
+Examples:
+  modelcall preprocess github --raw_path raw/ --output_dir formatted/
+  modelcall preprocess universal --config my_rules.yaml --raw_path raw/ --output_dir clean/
+  modelcall preprocess custom my_module:MyPreprocessor --raw_path raw/ --output_dir clean/
+  modelcall preprocess github --help"""
 _GITHUB = f"""\
 \b
 Examples:
@@ -79,7 +86,7 @@ Examples:
 {_OUTCOME}"""
 
 
-@app.callback()
+@app.callback(epilog=_EXAMPLES)
 def _preprocess() -> None:
     """Turn raw files into clean Parquet files with id, text, source and a text of bounded length, on all cores."""
 

@@ -11,6 +11,7 @@ from typer.main import get_command
 from modelcall import __version__
 from modelcall.cli import schema
 from modelcall.cli.main import COMMANDS, app
+from modelcall.cli.preprocess import app as preprocess
 
 if TYPE_CHECKING:
     from tests.cli.shell import Shell
@@ -36,6 +37,15 @@ def test_every_command_has_help_with_examples_and_a_line_for_each_option(shell: 
     assert f"  modelcall {command}" in done.out.partition("Examples:")[2]
     built: Any = get_command(app)
     for parameter in built.get_command(None, command).params:
+        assert parameter.help, f"{command}: {parameter.name} has no help"
+
+
+@pytest.mark.parametrize("command", ["github", "universal", "custom"])
+def test_so_has_every_way_to_preprocess(shell: Shell, command: str) -> None:
+    done = shell("preprocess", command, "--help")
+    assert done.code == 0
+    assert f"  modelcall preprocess {command}" in done.out.partition("Examples:")[2]
+    for parameter in get_command(preprocess).commands[command].params:  # type: ignore[attr-defined]  # it is a group
         assert parameter.help, f"{command}: {parameter.name} has no help"
 
 
