@@ -6,6 +6,11 @@ import errno
 
 from modelcall.errors import FatalError, FileFailure
 
+
+class ReplacedError(OSError):
+    """A file is not any more what it was when it was opened or listed."""
+
+
 _FATAL_ON_WRITE = {
     errno.ENOSPC: "Free space on the disk, then start again: the run goes on where it stopped.",
     errno.EDQUOT: "The quota is used up: free space, then start again: the run goes on where it stopped.",
@@ -22,7 +27,13 @@ _FATAL_ALWAYS = {
 
 
 def storage_failure(error: OSError, *, writing: bool) -> FatalError | FileFailure:
-    """Say what an ``OSError`` ends: the run (full, read-only or failing disk, no rights to write), or this file."""
+    """Say what an ``OSError`` ends: this file, or the run.
+
+    That ends with a disk that is full, read-only or failing, without the right to write, and with a changed input.
+    """
+    if isinstance(error, ReplacedError) and not writing:
+        message = f"{error.filename}: changed while it was being read"
+        return FatalError(message, hint="Restore it and start again, or start over with --fresh.")
     hint = _FATAL_ALWAYS.get(error.errno or 0) or (_FATAL_ON_WRITE.get(error.errno or 0) if writing else None)
     where = f"{error.filename}: " if error.filename else ""
     message = f"{where}cannot be {'written' if writing else 'read'}: {error.strerror or error}"
