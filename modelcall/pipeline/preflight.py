@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING
 
 from modelcall.errors import ConfigError, FileFailure, Mistake
 from modelcall.formats.base import BadRow
 from modelcall.formats.detect import file_type
 from modelcall.formats.opening import open_source
+from modelcall.fs.base import FileStat
+from modelcall.fs.side_by_side import side_by_side
 from modelcall.pipeline.columns import clash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import BinaryIO
+    from collections.abc import Sequence
 
     from modelcall.formats.base import Source
     from modelcall.fs.base import FileSystem
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from modelcall.state.listing import ListedFile
 
 LOOKED_AT = 1000
-"""So many files are opened and understood; of the others the first byte is read."""
+"""So many files are opened and understood; the others are touched."""
 _SAMPLE_ROWS = 20
 _HINT = "Repair them, or take them away; a run that has begun goes without them only if you start over with --fresh."
 
@@ -43,20 +45,26 @@ def look(fs: FileSystem, files: Sequence[ListedFile], plan: ResultPlan) -> Seen:
     """
     mistakes: list[Mistake] = []
     columns: dict[str, None] = {}
-    for number, file in enumerate(files):
-        try:
-            names = _columns(file, _opener(fs, file.path), deep=number < LOOKED_AT)
-        except FileFailure as failure:
-            mistakes.append(_mistake(file, failure))
-        except OSError as error:
-            mistakes.append(Mistake(f"cannot be read: {error.strerror or error}", where=file.path))
+    for file, found in zip(files, side_by_side(fs, partial(_seen, fs), enumerate(files)), strict=True):
+        if isinstance(found, Mistake):
+            mistakes.append(found)
         else:
-            columns.update(dict.fromkeys(names))
-            if problem := clash(plan, names):
+            columns.update(dict.fromkeys(found))
+            if problem := clash(plan, found):
                 mistakes.append(Mistake(problem, where=file.path))
     if mistakes:
         raise ConfigError(f"{len(mistakes)} input file(s) cannot be used", hint=_HINT, mistakes=mistakes)
     return Seen(tuple(columns))
+
+
+def _seen(fs: FileSystem, numbered: tuple[int, ListedFile]) -> list[str] | Mistake:
+    number, file = numbered
+    try:
+        return _columns(fs, file) if number < LOOKED_AT else _touched(fs, file)
+    except FileFailure as failure:
+        return _mistake(file, failure)
+    except OSError as error:
+        return Mistake(f"cannot be read: {error.strerror or error}", where=file.path)
 
 
 def _mistake(file: ListedFile, failure: FileFailure) -> Mistake:
@@ -80,16 +88,18 @@ def require_column(name: str, seen: Seen) -> None:
     )
 
 
-def _opener(fs: FileSystem, path: str) -> Callable[[], BinaryIO]:
-    return lambda: fs.open(path)
-
-
-def _columns(file: ListedFile, opener: Callable[[], BinaryIO], *, deep: bool) -> list[str]:
-    if not deep:
-        with opener() as stream:
+def _touched(fs: FileSystem, file: ListedFile) -> list[str]:
+    """See that a file may be read. Where a call costs more than a byte, being told of it is enough."""
+    if fs.capabilities.calls_at_once > 1:
+        fs.stat(file.path)
+    else:
+        with fs.open(file.path) as stream:
             stream.read(1)
-        return []
-    source = open_source(opener, name=file.name)
+    return []
+
+
+def _columns(fs: FileSystem, file: ListedFile) -> list[str]:
+    source = open_source(lambda: fs.open_listed(FileStat(file.path, file.size, file.etag)), name=file.name)
     try:
         return source.column_names() if file_type(file.name).format == "parquet" else _sampled(source)
     finally:

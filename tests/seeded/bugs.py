@@ -166,8 +166,8 @@ BUGS = (
     Bug(
         "lock: no fencing",
         "state/lock.py",
-        "        if self._fs.exists(_path(self._folder, self.epoch + 1)):\n",
-        "        if self._fs.exists(_path(self._folder, self.epoch - 1)) and False:\n",
+        "        if self._fs.is_file(_path(self._folder, self.epoch + 1)):\n",
+        "        if self._fs.is_file(_path(self._folder, self.epoch - 1)) and False:\n",
         ("tests/state/test_lock.py", TESTS_OF_PUBLISH),
     ),
     Bug(
@@ -411,8 +411,8 @@ BUGS = (
     Bug(
         "parquet: a row group too many passed over",
         "formats/parquet.py",
-        "        if size and recorded.covers(first, size):\n",
-        "        if size and recorded.covers(first, 1):\n",
+        "        if recorded.covers(first, size):\n",
+        "        if recorded.covers(first, 1):\n",
         ("tests/formats/test_parquet.py",),
     ),
     Bug(
