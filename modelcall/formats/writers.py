@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -15,6 +16,7 @@ from modelcall.formats.values import json_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Executor, Future
 
     from modelcall.formats.base import Writable
 
@@ -49,14 +51,22 @@ class ParquetTableWriter:
     """Writes row groups of at most 12 MiB and 131,072 rows, zstd compressed, with page checksums.
 
     The schema is fixed at construction: the input's, then the results'. The same rows give the same bytes.
+
+    Args:
+        encoder: A thread that encodes a row group, and gives it to the sink, while the next one is collected; it has to
+            end before the sink does. None: whoever writes waits.
     """
 
-    def __init__(self, sink: Writable, *, inputs: pa.Schema, results: pa.Schema) -> None:
+    def __init__(
+        self, sink: Writable, *, inputs: pa.Schema, results: pa.Schema, encoder: Executor | None = None
+    ) -> None:
         fields = [*inputs, *results]
         self.schema = pa.schema(fields, metadata=kept_metadata(inputs))
         self._writer = _Writer(
             pa.PythonFile(_SinkFile(sink), mode="w"), self.schema, compression="zstd", write_page_checksum=True
         )
+        self._encoder = encoder
+        self._encoding: Future[None] | None = None
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
         self._held_rows = 0
@@ -74,17 +84,32 @@ class ParquetTableWriter:
     def close(self) -> None:
         """Write the last row group and the footer."""
         self._flush()
+        self._finish()
         self._writer.close()
 
     def _flush(self) -> None:
+        self._finish()
         if self._held_rows:
             table = pa.Table.from_batches(self._held, self.schema)
             most = self._held_rows * ROW_GROUP_BYTES // max(self._held_bytes, ROW_GROUP_BYTES)
-            try:
-                self._writer.write_table(table, row_group_size=min(max(most, 1), ROW_GROUP_ROWS))
-            except pa.ArrowException as error:
-                raise FileFailure(f"cannot be written as Parquet: {error}") from error
+            encode = partial(self._encode, table, min(max(most, 1), ROW_GROUP_ROWS))
+            if self._encoder is None:
+                encode()
+            else:
+                self._encoding = self._encoder.submit(encode)
         self._held, self._held_bytes, self._held_rows = [], 0, 0
+
+    def _encode(self, table: pa.Table, rows: int) -> None:
+        try:
+            self._writer.write_table(table, row_group_size=rows)
+        except pa.ArrowException as error:
+            raise FileFailure(f"cannot be written as Parquet: {error}") from error
+
+    def _finish(self) -> None:
+        """Wait for the row group that is being encoded; two at a time would be twice the memory."""
+        encoding, self._encoding = self._encoding, None
+        if encoding is not None:
+            encoding.result()
 
 
 class _Writer(pq.ParquetWriter):  # type: ignore[misc]  # pyarrow has no types
