@@ -265,8 +265,8 @@ BUGS = (
     Bug(
         "publish: journal not flushed first",
         "pipeline/runner.py",
-        "        await self._journal.flush()\n        async with",
-        "        async with",
+        "        await self._journal.flush()\n        large =",
+        "        large =",
         (TESTS_OF_RUNNER,),
     ),
     Bug(
