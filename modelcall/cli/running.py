@@ -18,7 +18,7 @@ from modelcall.cli.output import message, result, result_json, shown
 from modelcall.cli.report import Report, totals
 from modelcall.cli.signals import heeded
 from modelcall.errors import ConfigError, FatalError
-from modelcall.garbage import collect_less
+from modelcall.garbage import collect_less, hold_less
 from modelcall.log import LogSettings, Message, OpenLog, log_path, say, setup
 from modelcall.observe import heartbeat
 from modelcall.task_manager.summary import Stop
@@ -61,6 +61,7 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
     settings = _log_settings(loaded, folder, run.shard, showing, started=started)
     log_in_use.set(settings)
     collect_less()
+    hold_less()
     with open_log(settings):
         _say_start(loaded, run.shard)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop if sys.platform != "win32" else None) as runner:

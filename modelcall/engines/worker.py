@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from modelcall.errors import ModelCallError
-from modelcall.garbage import collect_less
+from modelcall.garbage import collect_less, hold_less
 from modelcall.log import setup
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def serve(connection: Connection, work: Work[Job, Result], log: LogSettings | No
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    hold_less()
     collect_less()
     try:
         with redirect_stdout(sys.stderr), setup(log) if log is not None else nullcontext():

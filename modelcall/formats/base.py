@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -51,6 +51,14 @@ NO_ROWS = NoRows()
 
 Opener: TypeAlias = Callable[[], BinaryIO]
 """Opens the input file anew: seekable, at its first byte. Every pass opens, reads and closes its own stream."""
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A stream that takes long to answer, and fetches ahead what it is told."""
+
+    def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """These, begins and ends, will be read about in this order, each to its end; nothing else."""
 
 
 class Source(Protocol):

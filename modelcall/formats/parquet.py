@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
@@ -11,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelcall.errors import FileFailure
-from modelcall.formats.base import NO_ROWS, BadRow
+from modelcall.formats import chunks
+from modelcall.formats.base import NO_ROWS, BadRow, Foreseeing
 from modelcall.formats.detect import MAGIC_BYTES, content_of, refuse_content
 from modelcall.formats.failures import changed, reading
 from modelcall.formats.unify import fitted
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 BATCH_ROWS = 1000
 BATCH_BYTES = 16 << 20
 """Of decoded values in one batch, by the file's own account."""
-_READ_AHEAD = 64 << 20
-"""Bytes of all columns together that are read ahead."""
 
 
 class ParquetSource:
@@ -38,6 +38,7 @@ class ParquetSource:
         self._name = name
         self._unified = unified
         self._metadata: pq.FileMetaData | None = None
+        self._kept: BinaryIO | None = None
         self.blank_lines = 0
         self.row_count = 0
         self.bad_rows: list[str] = []
@@ -101,27 +102,27 @@ class ParquetSource:
             yield [orjson.dumps(dict(zip(names, row, strict=True))) for row in rows]
 
     def close(self) -> None:
-        """Nothing is held between passes."""
+        """Let go of what a look at the footer left open."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     @contextmanager
-    def _open(self) -> Iterator[pq.ParquetFile]:
-        with reading(self._name), self._opener() as stream:
-            _check_magic(stream, self._name)
+    def _open(self, *, keep: bool = False) -> Iterator[tuple[BinaryIO, pq.FileMetaData]]:
+        """The file and its footer. What is slow to open may be kept for the next pass."""
+        with reading(self._name), ExitStack() as stack:
+            kept, self._kept = self._kept, None
+            stream = stack.enter_context(kept or self._opener())
             if self._metadata is None:
-                self._metadata = pq.read_metadata(stream)
-            file = pq.ParquetFile(
-                stream,
-                metadata=self._metadata,
-                pre_buffer=False,  # a row group may be larger than memory
-                buffer_size=max(64 << 10, min(4 << 20, _READ_AHEAD // max(self._metadata.num_columns, 1))),
-                page_checksum_verification=True,
-            )
-            _check_names(file.schema_arrow.names, self._name)
-            yield file
+                self._metadata = _read_footer(stream, self._name)
+            yield stream, self._metadata
+            if keep and isinstance(stream, Foreseeing):
+                stack.pop_all()
+                self._kept = stream
 
     def _schema(self) -> pa.Schema:
-        with self._open() as file:
-            return file.schema_arrow
+        with self._open(keep=True) as (stream, metadata):
+            return _schema_of(stream, metadata, self._name)
 
     def _batches(self, columns: Sequence[str] | None, *, most: int, limit: int | None) -> Iterator[pa.RecordBatch]:
         for _, batch in self._pieces(columns, most=most, limit=limit, recorded=NO_ROWS):
@@ -133,10 +134,10 @@ class ParquetSource:
     ) -> Iterator[tuple[int, pa.RecordBatch | None]]:
         """Rows in batches, with their number; None for those that are recorded and need not be read."""
         left = limit
-        with self._open() as file:
-            names = file.schema_arrow.names
+        with self._open() as (stream, metadata):
+            names = _schema_of(stream, metadata, self._name).names
             present = names if columns is None else [name for name in columns if name in names]
-            for count, batch in _row_groups(file, present, most=most, recorded=recorded):
+            for count, batch in _row_groups(stream, metadata, present, most=most, recorded=recorded):
                 if left is not None and left <= count:
                     if left:
                         yield left, None if batch is None else batch.slice(0, left)
@@ -146,21 +147,44 @@ class ParquetSource:
 
 
 def _row_groups(
-    file: pq.ParquetFile, columns: list[str], *, most: int, recorded: RowSelection
+    stream: BinaryIO, metadata: pq.FileMetaData, columns: list[str], *, most: int, recorded: RowSelection
 ) -> Iterator[tuple[int, pa.RecordBatch | None]]:
     """Batches that never span row groups: pyarrow cannot join all nested types."""
-    first = 0
-    for index in range(file.metadata.num_row_groups):
-        group = file.metadata.row_group(index)
-        size = group.num_rows
-        if size and recorded.covers(first, size):
+    wanted = chunks.leaves(metadata, columns)
+    groups = _groups(metadata)
+    if isinstance(stream, Foreseeing):
+        left = (index for index, first, size in groups if not recorded.covers(first, size))
+        stream.expect(chunks.ranges(metadata, left, wanted))
+    file = pq.ParquetFile(
+        stream,
+        metadata=metadata,
+        pre_buffer=False,  # a row group may be larger than memory
+        buffer_size=chunks.piece_bytes(len(wanted)),
+        page_checksum_verification=True,
+    )
+    for index, first, size in groups:
+        if recorded.covers(first, size):
             yield size, None
-        else:
-            for batch in file.iter_batches(
-                _batch_rows(group, most), row_groups=[index], columns=columns, use_threads=False
-            ):
-                yield batch.num_rows, batch.select(columns)  # asked by dotted paths: "a" also gives "a.b"
-        first += size
+            continue
+        rows = _batch_rows(metadata.row_group(index), most)
+        for batch in file.iter_batches(rows, row_groups=[index], columns=columns, use_threads=False):
+            yield batch.num_rows, batch.select(columns)  # asked by dotted paths: "a" also gives "a.b"
+
+
+def _groups(metadata: pq.FileMetaData) -> list[tuple[int, int, int]]:
+    """Return number, first row and rows of each row group that has any."""
+    sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+    firsts = accumulate(sizes, initial=0)
+    return [(index, first, size) for index, (first, size) in enumerate(zip(firsts, sizes, strict=False)) if size]
+
+
+def _read_footer(stream: BinaryIO, name: str) -> pq.FileMetaData:
+    try:
+        return pq.read_metadata(stream)
+    except pa.ArrowException:
+        stream.seek(0)
+        _check_magic(stream, name)
+        raise
 
 
 def _check_magic(stream: BinaryIO, name: str) -> None:
@@ -168,6 +192,13 @@ def _check_magic(stream: BinaryIO, name: str) -> None:
     if not head.startswith(b"PAR1"):
         refuse_content(content_of(head) or ("not" if head else "empty"), name=name, expected="Parquet")
     stream.seek(0)
+
+
+def _schema_of(stream: BinaryIO, metadata: pq.FileMetaData, name: str) -> pa.Schema:
+    """Return the types that reading gives: the footer alone knows no extension types. Nothing is read here."""
+    schema = pq.ParquetFile(stream, metadata=metadata).schema_arrow
+    _check_names(schema.names, name)
+    return schema
 
 
 def _check_names(names: list[str], file: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from bisect import bisect_right
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -18,6 +19,7 @@ from modelcall.formats.values import json_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor, Future
 
     from modelcall.formats.base import Writable
 
@@ -56,9 +58,15 @@ class ParquetTableWriter:
 
     Arrow's view types are written as the plain types that they are in Parquet anyway, with a note that makes views of
     them again for readers: Arrow cannot slice them within structs, which writing row groups takes.
+
+    Args:
+        encoder: A thread that encodes a row group, and gives it to the sink, while the next one is collected; it has to
+            end before the sink does. None: whoever writes waits.
     """
 
-    def __init__(self, sink: Writable, *, inputs: pa.Schema, results: pa.Schema) -> None:
+    def __init__(
+        self, sink: Writable, *, inputs: pa.Schema, results: pa.Schema, encoder: Executor | None = None
+    ) -> None:
         fields = [*inputs, *results]
         self.schema = pa.schema(fields, metadata=kept_metadata(inputs))
         plain = [field.with_type(replaced(field.type, _no_view)) for field in fields]
@@ -71,6 +79,8 @@ class ParquetTableWriter:
             write_page_checksum=True,
             store_schema=not self._has_views,
         )
+        self._encoder = encoder
+        self._encoding: Future[None] | None = None
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
         self._held_rows = 0
@@ -90,19 +100,34 @@ class ParquetTableWriter:
     def close(self) -> None:
         """Write the last row group and the footer."""
         self._flush()
+        self._finish()
         if self._has_views:
             schema = base64.b64encode(self.schema.serialize()).decode()
             self._writer.add_key_value_metadata({"ARROW:schema": schema})
         self._writer.close()
 
     def _flush(self) -> None:
+        self._finish()
         if self._held_rows:
             table = pa.Table.from_batches(self._held, self._plain)
-            try:
-                self._writer.write_table(table, row_group_size=self._held_rows)
-            except pa.ArrowException as error:
-                raise FileFailure(f"cannot be written as Parquet: {error}") from error
+            encode = partial(self._encode, table)
+            if self._encoder is None:
+                encode()
+            else:
+                self._encoding = self._encoder.submit(encode)
         self._held, self._held_bytes, self._held_rows = [], 0, 0
+
+    def _encode(self, table: pa.Table) -> None:
+        try:
+            self._writer.write_table(table, row_group_size=table.num_rows)
+        except pa.ArrowException as error:
+            raise FileFailure(f"cannot be written as Parquet: {error}") from error
+
+    def _finish(self) -> None:
+        """Wait for the row group that is being encoded; two at a time would be twice the memory."""
+        encoding, self._encoding = self._encoding, None
+        if encoding is not None:
+            encoding.result()
 
 
 class _Writer(pq.ParquetWriter):  # type: ignore[misc]  # pyarrow has no types

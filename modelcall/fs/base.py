@@ -50,6 +50,8 @@ class Capabilities:
     """Of several writers of one new name exactly one succeeds."""
     append: bool = False
     """Files can be appended to and synced (journals)."""
+    calls_at_once: int = 1
+    """So many calls are made side by side where there are many to make: a store far away answers late, not seldom."""
     content_etags: bool = False
     """An equal etag means equal bytes: the store draws it from the content, or anew at each write.
 
@@ -114,6 +116,22 @@ class FileSystem(ABC):
         Raises:
             FileNotFoundError: No such file.
         """
+
+    def is_file(self, path: str) -> bool:
+        """Whether a file has this name; what a folder of this name gives is left open.
+
+        By default the same as :meth:`exists`.
+        """
+        return self.exists(path)
+
+    def open_listed(self, listed: FileStat) -> BinaryIO:
+        """Open for seekable reading what was listed.
+
+        By default what stands there now: whoever must know compares. A store whose etags are of the content gives the
+        listed bytes or an error, :class:`~modelcall.fs.errors.ReplacedError` if there are others now; the error may
+        come with the first read.
+        """
+        return self.open(listed.path)
 
     def stat(self, path: str) -> FileStat:
         """Size and etag of a file.

@@ -8,6 +8,12 @@ import socket
 from modelcall.errors import FatalError, FileFailure
 
 _AGAIN = "then start again: the run goes on where it stopped."
+
+
+class ReplacedError(OSError):
+    """A file is not any more what it was when it was opened or listed."""
+
+
 _FATAL_ON_WRITE = {
     errno.ENOSPC: f"Free space on the disk, {_AGAIN}",
     errno.EDQUOT: f"The quota is used up: free space, {_AGAIN}",
@@ -34,7 +40,14 @@ _UNREACHABLE = (TimeoutError, ConnectionError, socket.gaierror)
 
 
 def storage_failure(error: OSError, *, writing: bool) -> FatalError | FileFailure:
-    """Say what an ``OSError`` ends: the run (disk full or failing, no right to write, store away), or this file."""
+    """Say what an ``OSError`` ends: this file, or the run.
+
+    That ends with a disk that is full, read-only or failing, without the right to write, with a store that is away, and
+    with a changed input.
+    """
+    if isinstance(error, ReplacedError) and not writing:
+        message = f"{error.filename}: changed while it was being read"
+        return FatalError(message, hint="Restore it and start again, or start over with --fresh.")
     number = error.errno or 0
     hint = _FATAL_ALWAYS.get(number) or (_FATAL_ON_WRITE.get(number) if writing else None)
     if hint is None and isinstance(error, _UNREACHABLE):

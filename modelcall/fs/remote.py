@@ -42,7 +42,8 @@ from modelcall.fs.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_OBJECTS: Final = Capabilities(atomic=True, put_if_absent=True, content_etags=True)
+THREADS: Final = 8
+_OBJECTS: Final = Capabilities(atomic=True, put_if_absent=True, calls_at_once=THREADS, content_etags=True)
 PROMISES: Final[Mapping[str, Capabilities]] = {
     "s3": _OBJECTS,
     "s3a": _OBJECTS,
@@ -57,7 +58,6 @@ ETAGS: Final = (
     *("mtime", "LastModified", "last_modified", "updated", "created"),
 )
 """Where implementations tell that a file has changed; the first that is there counts."""
-THREADS: Final = 8
 
 
 class RemoteFileSystem(FileSystem):

@@ -57,7 +57,7 @@ def file_answers(
 
 def _published(to: OutputFolder, output: str, runs: Collection[str]) -> Entry | None:
     entry = to.manifest.get(output)
-    return entry if entry and entry.run in runs and to.fs.exists(to.path(output)) else None
+    return entry if entry and entry.run in runs and to.fs.is_file(to.path(output)) else None
 
 
 def _segments(journals: str, file: ListedFile) -> list[Segment]:

@@ -49,7 +49,7 @@ class FailedRows:
         """Publish the list; remove an older one if no row failed now."""
         if self._sink is not None:
             self._sink.commit()
-        elif self._fs.exists(self._path):
+        elif self._fs.is_file(self._path):
             self._fs.remove(self._path)
 
 
@@ -73,7 +73,7 @@ def read_failures(fs: FileSystem, path: str) -> Iterator[tuple[int, Outcome]]:
     Raises:
         ValueError: It holds something else.
     """
-    if not fs.exists(path):
+    if not fs.is_file(path):
         return
     with fs.open(path) as stream:
         for text in stream:

@@ -56,7 +56,7 @@ class History:
     def commit(self) -> None:
         """Publish the history, old and new, if anything was added."""
         if self._sink is None:
-            if not self._replaces and self._fs.exists(self._path):
+            if not self._replaces and self._fs.is_file(self._path):
                 self._fs.remove(self._path)
             return
         while self._next is not None:
@@ -64,7 +64,7 @@ class History:
         self._sink.commit()
 
     def _open_old(self) -> None:
-        if self._replaces and self._fs.exists(self._path):
+        if self._replaces and self._fs.is_file(self._path):
             self._old = map(orjson.loads, self._stack.enter_context(self._fs.open(self._path)))
         self._next = next(self._old, None)
 

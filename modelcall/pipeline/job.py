@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from modelcall.fs.base import FileStat
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,6 +33,12 @@ class FileJob:
     as_recorded: bool = False
     """A file stands under the name that may be this output, its writer having died before it said so: only what is
     recorded gives the same bytes, so failed rows are not asked again before that is settled."""
+
+    @property
+    def listed(self) -> FileStat:
+        """The input file as it was listed."""
+        size, _, etag = self.fingerprint.partition("-")
+        return FileStat(self.path, int(size), etag)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ def check_placement(record: RunRecord, output: str) -> None:
         )
 
 
-def check_folder(fs: FileSystem, path: str, *, key: str) -> None:
-    """Check that a folder to be written into is one, or can become one.
+def check_folder(fs: FileSystem, path: str, *, key: str) -> bool:
+    """Check that a folder to be written into is one, or can become one; return whether it is there.
 
     Raises:
         ConfigError: It, or a folder above it, is a file.
@@ -53,7 +53,7 @@ def check_folder(fs: FileSystem, path: str, *, key: str) -> None:
     try:
         fs.stat(above or "/")
     except OSError:
-        return  # a folder has no size to tell
+        return above == path  # a folder has no size to tell
     raise ConfigError(f"{above} is a file, and {key} needs a folder there", hint=f"Set {key} to another folder.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING
 
 from modelcall.errors import ConfigError, FileFailure, Mistake
@@ -13,13 +14,14 @@ from modelcall.formats.detect import file_type
 from modelcall.formats.drift import Drift
 from modelcall.formats.opening import open_source
 from modelcall.formats.unify import type_names
+from modelcall.fs.base import FileStat
+from modelcall.fs.side_by_side import side_by_side
 from modelcall.log import Message, say
 from modelcall.pipeline.columns import clash
 from modelcall.pipeline.table import refuse_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import BinaryIO
+    from collections.abc import Sequence
 
     from modelcall.formats.base import Source
     from modelcall.fs.base import FileSystem
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from modelcall.state.listing import ListedFile
 
 LOOKED_AT = 1000
-"""So many files are opened and understood; of the others the first byte is read."""
+"""So many files are opened and understood; the others are touched."""
 _SAMPLE_ROWS = 20
 _TOLD = 5
 _HINT = "Repair them, or take them away; a run that has begun goes without them only if you start over with --fresh."
@@ -53,11 +55,10 @@ def look(fs: FileSystem, files: Sequence[ListedFile], plan: ResultPlan, *, wante
     mistakes: list[Mistake] = []
     columns: dict[str, None] = {}
     drift = Drift()
-    for number, file in enumerate(files):
-        try:
-            types = _types(file, _opener(fs, file.path), deep=number < LOOKED_AT, wanted=wanted)
-        except (FileFailure, OSError) as error:
-            mistakes.append(mistake(file, error))
+    seen = partial(_seen, fs, wanted or ())
+    for file, types in zip(files, side_by_side(fs, seen, enumerate(files)), strict=True):
+        if isinstance(types, Mistake):
+            mistakes.append(types)
         else:
             columns.update(dict.fromkeys(types))
             if any(types.values()):
@@ -74,6 +75,14 @@ def say_drift(drift: Drift, what: str) -> None:
     lines = drift.lines()
     more = f"; and {len(lines) - _TOLD:,} more" if len(lines) > _TOLD else ""
     say(Message.DRIFT, what=what, unlike=len(lines), columns="; ".join(lines[:_TOLD]) + more)
+
+
+def _seen(fs: FileSystem, wanted: Sequence[str], numbered: tuple[int, ListedFile]) -> dict[str, str] | Mistake:
+    number, file = numbered
+    try:
+        return _types(fs, file, wanted) if number < LOOKED_AT else _touched(fs, file)
+    except (FileFailure, OSError) as error:
+        return mistake(file, error)
 
 
 def mistake(file: ListedFile, failure: FileFailure | OSError) -> Mistake:
@@ -99,23 +108,24 @@ def require_column(name: str, seen: Seen, *, key: str = "data.input_key", what: 
     )
 
 
-def _opener(fs: FileSystem, path: str) -> Callable[[], BinaryIO]:
-    return lambda: fs.open(path)
-
-
-def _types(
-    file: ListedFile, opener: Callable[[], BinaryIO], *, deep: bool, wanted: Sequence[str] | None
-) -> dict[str, str]:
-    """Return a file's columns with their types, which are empty where they are not known."""
-    if not deep:
-        with opener() as stream:
+def _touched(fs: FileSystem, file: ListedFile) -> dict[str, str]:
+    """See that a file may be read. Where a call costs more than a byte, being told of it is enough."""
+    if fs.capabilities.calls_at_once > 1:
+        fs.stat(file.path)
+    else:
+        with fs.open(file.path) as stream:
             stream.read(1)
-        return {}
-    with closing(open_source(opener, name=file.name)) as source:
+    return {}
+
+
+def _types(fs: FileSystem, file: ListedFile, wanted: Sequence[str]) -> dict[str, str]:
+    """Return a file's columns with their types, which are empty where they are not known."""
+    listed = FileStat(file.path, file.size, file.etag)
+    with closing(open_source(lambda: fs.open_listed(listed), name=file.name)) as source:
         if file_type(file.name).format != "parquet":
             return _sampled(source)
         types = type_names(source.types())
-        refuse_missing(list(types), wanted or (), name=file.name)
+        refuse_missing(list(types), wanted, name=file.name)
         return types
 
 

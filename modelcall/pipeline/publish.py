@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import compress, islice
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.input import InputFiles
     from modelcall.pipeline.job import FileJob
+    from modelcall.pipeline.table import Table
     from modelcall.state.file_journal import FileJournal
     from modelcall.state.lock import Lock
     from modelcall.state.shard import OutputFolder
@@ -164,19 +166,36 @@ class Publisher:
     def _write(
         self, job: FileJob, source: Source, journal: FileJournal, sink: Writable, lists: SideLists
     ) -> tuple[_Tally, dict[str, Any]]:
-        scorer_columns, texts = self._scorer_columns(journal)
-        added = self._plan.columns(scorer_columns)
-        table = open_table(
-            source,
-            sink,
-            name=job.name,
-            target=file_type(job.output).format,
-            wanted=self._output_columns,
-            added=added,
-            row_limit=job.row_limit,
-            check=lambda names: _refuse(job.name, clash(self._plan, names)),
-        )
+        scorer, texts = self._scorer_columns(journal)
+        added = self._plan.columns(scorer)
+        with ThreadPoolExecutor(1, "modelcall-encoder") as encoder:  # ends before the sink, whatever happens
+            table = open_table(
+                source,
+                sink,
+                name=job.name,
+                target=file_type(job.output).format,
+                wanted=self._output_columns,
+                added=added,
+                row_limit=job.row_limit,
+                check=lambda names: _refuse(job.name, clash(self._plan, names)),
+                encoder=encoder,
+            )
+            tally = self._fill(table, journal, lists, scorer=scorer, texts=texts)
+            table.writer.close()
+        details = {
+            "columns": tuple(added),
+            "json_text_columns": table.json_text_columns,
+            "json_text_results": tuple(self._plan.prefix + name for name in texts),
+            "blank_lines": source.blank_lines,
+            "types": table.types,
+        }
+        return tally, details
+
+    def _fill(
+        self, table: Table, journal: FileJournal, lists: SideLists, *, scorer: Columns, texts: list[str]
+    ) -> _Tally:
         tally = _Tally()
+        added = self._plan.columns(scorer)
         outcomes = journal.outcomes(self._to.scratch, superseded=lists.history.add)
         for rows in table.rows:
             if self._cancelled.is_set():
@@ -189,16 +208,8 @@ class Publisher:
                 rows, some = kept(rows, keep), list(compress(some, keep))  # noqa: PLW2901  what is left of them
             if texts:
                 some = [as_text(outcome, texts) for outcome in some]
-            table.writer.write(rows, results_batch(added, self._plan.values(some, scorer_columns)))
-        table.writer.close()
-        details = {
-            "columns": tuple(added),
-            "json_text_columns": table.json_text_columns,
-            "json_text_results": tuple(self._plan.prefix + name for name in texts),
-            "blank_lines": source.blank_lines,
-            "types": table.types,
-        }
-        return tally, details
+            table.writer.write(rows, results_batch(added, self._plan.values(some, scorer)))
+        return tally
 
     def _scorer_columns(self, journal: FileJournal) -> tuple[Columns, list[str]]:
         """Return the scorer's columns, and those whose values are to be written as JSON text."""

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 FATAL_DRAIN_SECONDS = 5.0
 """After a fatal error the rows in flight get this long: what they answer was paid for."""
-_PUBLISHERS = 2
+LARGE_BYTES = 8 << 20
+"""Input files from this size on are published one at a time: each takes all the memory that publishing may have."""
+_PUBLISHERS = 4
+"""Of other files: what they wait for is a store far away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,11 @@ class Runner:
         self._publisher = publisher
         self._listener = listener
         self._settings = settings
-        self._threads = ThreadPoolExecutor(settings.max_concurrent_files + _PUBLISHERS, "modelcall-files")
+        self._threads = ThreadPoolExecutor(settings.max_concurrent_files + _PUBLISHERS + 1, "modelcall-files")
         self._reading = asyncio.Semaphore(settings.max_concurrent_files)
         self._unfinished = asyncio.Semaphore(settings.max_concurrent_files + scorer.permits.ceiling)
         self._publishing = asyncio.Semaphore(_PUBLISHERS)
+        self._publishing_large = asyncio.Semaphore(1)
         self._results: asyncio.Queue[_Item] = asyncio.Queue()
         self._readers: set[asyncio.Task[None]] = set()
         self._publishers: set[asyncio.Task[None]] = set()
@@ -193,7 +197,8 @@ class Runner:
     async def _publish(self, file: OpenFile) -> FileResult:
         """Publish a complete file and retire its journal."""
         await self._journal.flush()
-        async with self._publishing:
+        large = file.job.listed.size >= LARGE_BYTES
+        async with self._publishing_large if large else self._publishing:
             entry = await self._blocking(partial(self._publisher.publish, file.job, file.journal, rows=file.rows))
             if entry.whole:  # else the journal will be needed, and is still to be synced
                 self._journal.close_file(file.job.name)

@@ -69,6 +69,8 @@ class ShardRun:
         self._limits = limits
         self.repaired = repaired or {}
         self._ownership: Ownership | None = None
+        self._is_new = False
+        """This shard's first start in the run: nothing of it can be published."""
         self._retry_since = 0
         self.tally = Tally()
 
@@ -108,6 +110,7 @@ class ShardRun:
             delete_finished(self.to, map(self.record.output_of, files), run=self.record.run)
         note_runs(self.to.fs, self.to.state, self.chain)
         self._store.join(self.record, self.shard, stat_folder=stat)
+        self._is_new = True
 
     def settled(self) -> Mapping[str, str] | None:
         """Return what was settled for this run, or for the run it extends. Blocking."""
@@ -129,6 +132,14 @@ class ShardRun:
             self._store.unmark_done(self.record, self.shard)
             begin_retry(self.work_folder.fs, self.work_folder.path, epoch=self._owned().lock.epoch)
         self._retry_since = retry_since(self.work_folder.fs, self.work_folder.path)
+        left = Progress(tuple(self.files()), {}) if self._is_new else self._look_back()
+        take_repaired(self._store, self.record, left.todo, self.repaired, folder=self.work_folder.journals)
+        refuse_edited(self._place.input_fs, self.work_folder.journals, left.todo, run=self.record.run)
+        self.tally.again = left.again
+        return left
+
+    def _look_back(self) -> Progress:
+        """Tell what is left to do of a run that was begun."""
         published: list[str] = []
 
         def done(entry: Entry) -> None:
@@ -147,9 +158,6 @@ class ShardRun:
             retry_since=self._retry_since,
         )
         self._retire(published)
-        take_repaired(self._store, self.record, left.todo, self.repaired, folder=self.work_folder.journals)
-        refuse_edited(self._place.input_fs, self.work_folder.journals, left.todo, run=self.record.run)
-        self.tally.again = left.again
         return left
 
     def _restore(self) -> None:

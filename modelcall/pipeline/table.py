@@ -16,6 +16,7 @@ from modelcall.formats.writers import JsonlTableWriter, ParquetTableWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from modelcall.formats.base import Source, TableWriter, Writable
     from modelcall.formats.detect import Format
@@ -43,10 +44,12 @@ def open_table(
     added: Columns,
     row_limit: int | None,
     check: Callable[[Sequence[str]], None],
+    encoder: Executor,
 ) -> Table:
     """Begin an output file. ``wanted`` are the input columns to keep, in order (None: all).
 
-    ``name`` is that of the input; ``check`` refuses input columns (by raising) before anything is written.
+    ``name`` is that of the input. ``encoder`` has one thread, and ends before the sink. ``check`` refuses input columns
+    (by raising) before anything is written.
 
     Raises:
         FileFailure: The input lacks a wanted column.
@@ -58,7 +61,7 @@ def open_table(
     schema = kept_schema(source, wanted, name=name)
     json_text = source.schema()[1]
     check(schema.names)
-    writer = ParquetTableWriter(sink, inputs=schema, results=results_schema(added))
+    writer = ParquetTableWriter(sink, inputs=schema, results=results_schema(added), encoder=encoder)
     kept = tuple(name for name in json_text if name in schema.names)
     return Table(source.batches(schema, limit=row_limit), writer, kept, type_names(schema))
 

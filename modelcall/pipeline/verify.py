@@ -149,7 +149,7 @@ def _standing(output: OutputFolder, name: str) -> tuple[Entry | None, FileStat |
 
 def _entry_problems(places: _Places, entry: Entry, run: RunRecord, seen: Findings) -> Iterator[str]:
     output = places.output
-    if not output.fs.exists(output.path(entry.output)):
+    if not output.fs.is_file(output.path(entry.output)):
         yield "published, but the file is gone"
         return
     try:

@@ -96,7 +96,7 @@ class Lock:
 
     def check(self) -> None:
         """Raise FatalError if somebody has taken over."""
-        if self._fs.exists(_path(self._folder, self.epoch + 1)):
+        if self._fs.is_file(_path(self._folder, self.epoch + 1)):
             raise FatalError(
                 f"{self._folder}: another process has taken over this shard while this one stood still",
                 hint="Nothing is lost; the other process goes on.",
@@ -176,12 +176,12 @@ def _path(folder: str, epoch: int) -> str:
 def last_epoch(fs: FileSystem, folder: str) -> int:
     """Return the last epoch, 0 if there is none: doubling, then halving, since epochs have no gaps."""
     low, step = 0, 1
-    while fs.exists(_path(folder, low + step)):
+    while fs.is_file(_path(folder, low + step)):
         low, step = low + step, step * 2
     high = low + step
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if fs.exists(_path(folder, middle)) else (low, middle)
+        low, high = (middle, high) if fs.is_file(_path(folder, middle)) else (low, middle)
     return low
 
 

@@ -114,16 +114,16 @@ class Manifest:
         self._fs.replace(path, records.dump({"sha256": [*earlier, entry.sha256]}))
 
     def was_announced(self, output: str, path: str) -> bool:
-        """Whether the file at ``path`` is a partial one that was announced for an output."""
+        """Whether the file that stands at ``path`` is a partial one that was announced for an output."""
         note = records.load(self._fs, self._announced(output))
-        return note is not None and self._fs.exists(path) and checksum(self._fs, path) in note["sha256"]
+        return note is not None and checksum(self._fs, path) in note["sha256"]
 
     def _announced(self, output: str) -> str:
         return f"{self._folder}/partial/{output}.json"
 
     def remove(self, output: str) -> None:
         """Remove an entry; no error if there is none."""
-        if self._fs.exists(self.path(output)):
+        if self._fs.is_file(self.path(output)):
             self._fs.remove(self.path(output))
 
 

@@ -105,7 +105,7 @@ class RunStore:
     def newest(self) -> RunRecord | None:
         """Return the last run, or None."""
         number = 0
-        while self._fs.exists(self._path(number + 1, "run")):
+        while self._fs.is_file(self._path(number + 1, "run")):
             number += 1
         return self.get(number) if number else None
 
@@ -139,12 +139,12 @@ class RunStore:
 
     def settle(self, record: RunRecord, settled: Mapping[str, str]) -> Mapping[str, str]:
         """Store what the endpoint settled; if another shard was first, return what that one stored."""
-        self._fs.put_if_absent(self._path(record.number, "settled"), records.dump(settled))
-        return self.settled(record) or settled
+        first = self._fs.put_if_absent(self._path(record.number, "settled"), records.dump(settled))
+        return settled if first else self.settled(record) or settled
 
     def has_joined(self, record: RunRecord, shard: ShardKey) -> bool:
         """Whether a shard took part in a run."""
-        return self._fs.exists(self._path(record.number, f"joined-{shard}"))
+        return self._fs.is_file(self._path(record.number, f"joined-{shard}"))
 
     def join(self, record: RunRecord, shard: ShardKey, *, stat_folder: str) -> None:
         """Note that a shard takes part, and where it keeps what it records."""
@@ -158,7 +158,7 @@ class RunStore:
 
     def is_done(self, record: RunRecord, shard: ShardKey) -> bool:
         """Whether a shard went through all its files."""
-        return self._fs.exists(self._path(record.number, f"done-{shard}"))
+        return self._fs.is_file(self._path(record.number, f"done-{shard}"))
 
     def version(self, record: RunRecord, name: str) -> FileVersion | None:
         """Return the version of a file that replaced the listed one, or failed; None if it is as listed."""
@@ -179,7 +179,7 @@ class RunStore:
     def unmark_done(self, record: RunRecord, shard: ShardKey) -> None:
         """Note that a shard has files to go through again."""
         path = self._path(record.number, f"done-{shard}")
-        if self._fs.exists(path):
+        if self._fs.is_file(path):
             self._fs.remove(path)
 
     def is_finished(self, record: RunRecord) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from modelcall.errors import ConfigError
+from modelcall.fs.side_by_side import side_by_side
 from modelcall.state import records
 from modelcall.state.manifest import Manifest
 from modelcall.state.run import STATE
@@ -71,7 +73,7 @@ def output_folder(fs: FileSystem, output: str, *, single: bool) -> OutputFolder:
 def output_at(fs: FileSystem, path: str) -> OutputFolder:
     """Return the output that stands at a path, folder or file."""
     return output_folder(
-        fs, path, single=fs.exists(f"{path.rpartition('/')[0]}/{STATE}/{path.rpartition('/')[2]}/run.json")
+        fs, path, single=fs.is_file(f"{path.rpartition('/')[0]}/{STATE}/{path.rpartition('/')[2]}/run.json")
     )
 
 
@@ -89,9 +91,11 @@ def refuse_finished(
         ConfigError: A name is taken; with ``delete_existing``, by a file that no manifest lists.
     """
     names = [name_of(file) for file in files]
-    taken = [name for name in names if to.fs.exists(to.path(name))]
+    there = side_by_side(to.fs, to.fs.is_file, map(to.path, names))
+    taken = [name for name, is_there in zip(names, there, strict=True) if is_there]
     if delete_existing:
-        foreign = [name for name in taken if to.manifest.get(name) is None]
+        entries = side_by_side(to.fs, to.manifest.get, taken)
+        foreign = [name for name, entry in zip(taken, entries, strict=True) if entry is None]
         if foreign:
             raise ConfigError(
                 f"{to.folder}: {len(foreign)} file(s) there were not written by a run, the first is {foreign[0]}",
@@ -106,16 +110,18 @@ def refuse_finished(
 
 def delete_finished(to: OutputFolder, names: Iterable[str], *, run: str) -> int:
     """Remove the output of earlier runs that the manifest lists under these names; return how many files went."""
-    removed = 0
-    for name in names:
+
+    def delete(name: str) -> bool:
         entry = to.manifest.get(name)
         if entry is None or entry.run == run:
-            continue
-        if to.fs.exists(to.path(name)):
+            return False
+        stands = to.fs.is_file(to.path(name))
+        if stands:
             to.fs.remove(to.path(name))
-            removed += 1
         to.manifest.remove(name)
-    return removed
+        return stands
+
+    return sum(side_by_side(to.fs, delete, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +157,13 @@ def progress(
     replaces: dict[str, str | None] = {}
     appeared: set[str] = set()
     again = 0
-    for file in files:
-        name = name_of(file)
-        entry = to.manifest.get(name)
-        if entry is None or entry.run not in runs or not to.fs.exists(to.path(entry.output)):
+    found = side_by_side(to.fs, partial(_standing, to, runs), map(name_of, files))
+    for file, (entry, stands) in zip(files, found, strict=True):
+        if entry is None:
             todo.append(file)
-            if to.manifest.was_announced(name, to.path(name)):
+            if stands == "announced":
                 replaces[file.name] = None
-            elif to.fs.exists(to.path(name)):
+            elif stands:
                 appeared.add(file.name)
             continue
         retried = entry.may_succeed if entry.epoch < retry_since and row_limit in {None, entry.row_limit} else 0
@@ -169,6 +174,19 @@ def progress(
             replaces[file.name] = entry.sha256 if entry.whole else None
             again += retried
     return Progress(tuple(todo), replaces, again, frozenset(appeared))
+
+
+def _standing(
+    to: OutputFolder, runs: Collection[str], name: str
+) -> tuple[Entry | None, Literal["published", "announced", "unknown"] | None]:
+    """Return what stands under an output's name, with its entry if one of these runs published it."""
+    path = to.path(name)
+    if not to.fs.is_file(path):
+        return None, None
+    entry = to.manifest.get(name)
+    if entry is not None and entry.run in runs and entry.output == name:
+        return entry, "published"
+    return None, "announced" if to.manifest.was_announced(name, path) else "unknown"
 
 
 def _covers(entry: Entry, row_limit: int | None) -> bool:

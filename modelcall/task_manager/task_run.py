@@ -227,9 +227,9 @@ class TaskRun:
             check_folder(stat.fs, stat.path, key="data.stat_folder")
         for to in outputs:
             check_placement(record, to.folder)
-            check_folder(to.fs, to.folder, key="data.output_folder")
-            delete = self._task.options.delete_existing and record.extends is None
-            refuse_finished(to, files, record.output_of, delete_existing=delete)
+            if check_folder(to.fs, to.folder, key="data.output_folder"):  # else nothing can be in the way
+                delete = self._task.options.delete_existing and record.extends is None
+                refuse_finished(to, files, record.output_of, delete_existing=delete)
         if self._schema is not None:
             self._schema.facts(self._places.store().chain(record), {})
         self._places.warn()

@@ -169,8 +169,8 @@ BUGS = (
     Bug(
         "lock: no fencing",
         "state/lock.py",
-        "        if self._fs.exists(_path(self._folder, self.epoch + 1)):\n",
-        "        if self._fs.exists(_path(self._folder, self.epoch - 1)) and False:\n",
+        "        if self._fs.is_file(_path(self._folder, self.epoch + 1)):\n",
+        "        if self._fs.is_file(_path(self._folder, self.epoch - 1)) and False:\n",
         ("tests/state/test_lock.py", TESTS_OF_PUBLISH),
     ),
     Bug(
@@ -268,8 +268,8 @@ BUGS = (
     Bug(
         "publish: journal not flushed first",
         "pipeline/runner.py",
-        "        await self._journal.flush()\n        async with",
-        "        async with",
+        "        await self._journal.flush()\n        large =",
+        "        large =",
         (TESTS_OF_RUNNER,),
     ),
     Bug(
@@ -414,8 +414,8 @@ BUGS = (
     Bug(
         "parquet: a row group too many passed over",
         "formats/parquet.py",
-        "        if size and recorded.covers(first, size):\n",
-        "        if size and recorded.covers(first, 1):\n",
+        "        if recorded.covers(first, size):\n",
+        "        if recorded.covers(first, 1):\n",
         ("tests/formats/test_parquet.py",),
     ),
     Bug(

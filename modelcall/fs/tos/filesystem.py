@@ -12,7 +12,7 @@ from modelcall.fs.ranges import RangeReader
 from modelcall.fs.threads import Threads
 from modelcall.fs.tos.client import TosCalls, TosSettings
 from modelcall.fs.tos.places import Place, object_place, place
-from modelcall.fs.tos.reading import fetch
+from modelcall.fs.tos.reading import fetch, fetch_whole
 from modelcall.fs.tos.writing import TosSink, abort_upload, put
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modelcall.types import Secret
 
 THREADS: Final = 16
-"""Requests of parts and ranges at a time, of all open objects together."""
+"""Requests of parts and ranges at a time, of all open objects together; and of whoever makes many calls, each."""
 
 
 class TosFileSystem(FileSystem):
@@ -31,7 +31,7 @@ class TosFileSystem(FileSystem):
     A forked child may use it, with connections and threads of its own; what was open at the fork stays the parent's.
     """
 
-    capabilities = Capabilities(atomic=True, put_if_absent=True, content_etags=True)
+    capabilities = Capabilities(atomic=True, put_if_absent=True, calls_at_once=THREADS, content_etags=True)
 
     def __init__(self, settings: TosSettings) -> None:
         self._calls = TosCalls(settings)
@@ -41,20 +41,29 @@ class TosFileSystem(FileSystem):
         """Open for reading, pinned to the object as it is now. Writing is what :meth:`sink` is for."""
         if mode != "rb":
             raise ValueError(f"mode {mode!r}: objects are written by a sink")
-        at, head = place(path), self._head(path)
-        ranges = partial(fetch, self._calls, at, etag=_bare(head.etag))
-        return cast("BinaryIO", RangeReader(ranges, size=head.content_length, pool=self._pool))
+        return self.open_listed(self.stat(path))
+
+    def open_listed(self, listed: FileStat) -> BinaryIO:
+        """Open for reading, pinned to the object as it was then; asks TOS nothing yet."""
+        ranges = partial(fetch, self._calls, place(listed.path), etag=listed.etag)
+        return cast("BinaryIO", RangeReader(ranges, size=listed.size, pool=self._pool))
+
+    def read_bytes(self, path: str) -> bytes:
+        """Return a small object's content, by one request."""
+        return fetch_whole(self._calls, object_place(path))
+
+    def is_file(self, path: str) -> bool:
+        """Whether there is such an object."""
+        try:
+            self._head(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def exists(self, path: str) -> bool:
         """Whether there is such an object, or one below it."""
         at = place(path)
-        if not at.key:
-            return True
-        try:
-            self._head(path)
-        except FileNotFoundError:
-            return any(self._page(at, prefix=at.prefix, max_keys=1).contents)
-        return True
+        return not at.key or self.is_file(path) or any(self._page(at, prefix=at.prefix, max_keys=1).contents)
 
     def listdir(self, path: str) -> list[str]:
         """Names in a folder, sorted; folders end with a slash."""
