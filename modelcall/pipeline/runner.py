@@ -191,8 +191,8 @@ class Runner:
         )
 
     async def _publish(self, file: OpenFile) -> FileResult:
-        """Publish a complete file and retire its journal."""
-        await self._journal.flush()
+        """Publish a complete file and retire its journal. Should we die in between, it must come out the same."""
+        await self._journal.secure()
         async with self._publishing:
             entry = await self._blocking(partial(self._publisher.publish, file.job, file.journal, rows=file.rows))
             if entry.whole:  # else the journal will be needed, and is still to be synced
