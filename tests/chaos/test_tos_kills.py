@@ -21,7 +21,7 @@ from modelcall.mock.process import EmbeddedServer
 from modelcall.mock.tos.process import TosProcess
 from modelcall.state.copies import COPY_SECONDS
 from tests.chaos.job import LATENCY, PATIENCE, Job, Process, any_way, stem_of
-from tests.chaos.test_cli_kills import COLD, any_blow, kill, later, wait_for
+from tests.chaos.test_cli_kills import any_blow, kill, later, wait_for
 from tests.chaos.tos_job import ASLEEP, CALL, TOS_STEPS, Reader, Sending, TosJob, any_fate, is_remote
 from tests.crash.fates import Fate
 from tests.crash.nursery import COMMAND_LINE, Child, Nursery
@@ -29,6 +29,8 @@ from tests.crash.run import Place
 from tests.fs_tos.kit import store
 from tests.mock_tos.sdk import small
 
+USUAL, UNUSUAL = {"mix": 0.05}, {"mix": 0.15}
+"""Faults of the endpoint: rows that are asked anew need other numbers of attempts, and their output has other bytes."""
 FAULTS = ("mix=0.05", "trickle=0.01")
 Begin = Callable[..., TosJob]
 LIVES = 12
@@ -37,7 +39,7 @@ LIVES = 12
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedServer]:
-    options = MockOptions(faults=parse_faults({"mix": 0.05}), latency=LATENCY, time_scale=0.5)
+    options = MockOptions(faults=parse_faults(USUAL), latency=LATENCY, time_scale=0.5)
     with EmbeddedServer(options) as running:
         yield running
 
@@ -80,8 +82,9 @@ def unkilled(server: EmbeddedServer, nursery: Nursery, tmp_path_factory: pytest.
 @pytest.fixture
 def begin(
     server: EmbeddedServer, nursery: Nursery, tos: TosProcess, own: TosFileSystem, unkilled: dict[str, object]
-) -> Begin:
-    return partial(TosJob, server=server, nursery=nursery, tos=tos, store=own, unkilled=unkilled)
+) -> Iterator[Begin]:
+    yield partial(TosJob, server=server, nursery=nursery, tos=tos, store=own, unkilled=unkilled)
+    server.set_faults(USUAL)
 
 
 def nothing(_: Process) -> None:
@@ -107,6 +110,7 @@ def test_tasks_killed_on_machines_that_are_lost_end_as_if_they_had_not_been(
             for _ in range(LIVES):
                 starts += 1
                 job.sending = Sending.drawn(rng)
+                job.server.set_faults(rng.choice([USUAL, UNUSUAL]))
                 if one_life(job, rng):
                     break
                 if rng.random() < 0.5:
@@ -132,7 +136,7 @@ def one_life(job: TosJob, rng: random.Random) -> bool:
     return job.life(later(any_blow(rng), rng.random() * pause), *any_way(rng), after=after).code == 0
 
 
-LOSSES = {("manifest written", False), ("copies retired", False)}
+LOSSES = {("manifest written", False)}
 
 
 @pytest.mark.parametrize(
@@ -151,6 +155,7 @@ def test_a_machine_that_is_lost_at_any_step_costs_what_was_not_yet_copied(
     with Reader(job) as reader:
         for nth in range(2):
             job.fate = Fate(step=step, nth=nth, after=after)
+            job.server.set_faults((USUAL, UNUSUAL)[nth])
             if job.life(nothing).code == 0:
                 break
             job.lose_machine()
@@ -159,7 +164,7 @@ def test_a_machine_that_is_lost_at_any_step_costs_what_was_not_yet_copied(
 
 
 def test_who_is_asked_to_end_has_copied_everything(begin: Begin, tmp_path: Path) -> None:
-    job = begin(tmp_path / "job", options={"grace_seconds": 30}, sending=Sending(copy_seconds=7.0), launcher=COLD)
+    job = begin(tmp_path / "job", options={"grace_seconds": 30}, sending=Sending(copy_seconds=7.0))
     ended = job.life(lambda process: process.send_signal(signal.SIGTERM), after=10)
     assert ended.code == 143, ended.err
     assert 0 < len(job.recorded()) == job.server.referee().answered_rows < 120
@@ -211,10 +216,8 @@ def results(capfd: pytest.CaptureFixture[str]) -> set[Place]:
 def test_failed_rows_are_asked_again_by_machines_that_did_not_see_them_fail(begin: Begin, tmp_path: Path) -> None:
     job = begin(tmp_path / "job", sending=Sending(copy_seconds=0.05))
     job.server.set_faults({"score_missing": 0.5})
-    try:
-        assert job.life(nothing, "--set", "retry.max_retries=0").code == 3
-    finally:
-        job.server.set_faults({"mix": 0.05})
+    assert job.life(nothing, "--set", "retry.max_retries=0").code == 3
+    job.server.set_faults(USUAL)
     answered = job.server.referee().answered
     options = ["--retry_failed"]
     for after in (5, 20, 5):
@@ -241,7 +244,7 @@ AWAY: dict[str, tuple[Callable[[TosProcess], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("how", AWAY)
+@pytest.mark.parametrize("how", ["failing", pytest.param("gone", marks=pytest.mark.long), "expired"])
 def test_a_store_that_stays_away_stops_the_run_and_it_goes_on_later(begin: Begin, tmp_path: Path, how: str) -> None:
     job = begin(tmp_path / "job", sending=Sending(budget=1.0))
     act, way_out = AWAY[how]
@@ -267,7 +270,7 @@ def is_there(tos: TosProcess) -> bool:
     return False
 
 
-@pytest.mark.parametrize("files", [12, pytest.param(150, marks=pytest.mark.long)])
+@pytest.mark.parametrize("files", [6, pytest.param(150, marks=pytest.mark.long)])
 def test_what_was_done_though_nobody_heard_of_it_is_done_once(
     begin: Begin, tmp_path: Path, record_property: Callable[[str, object], None], files: int
 ) -> None:
@@ -280,7 +283,7 @@ def test_what_was_done_though_nobody_heard_of_it_is_done_once(
     record_property("lost acknowledgements", lost)
 
 
-SLEEPS = {("copies sent", False), ("manifest written", False)}
+SLEEPS = {("manifest written", False)}
 
 
 @pytest.mark.parametrize(
@@ -302,6 +305,7 @@ def test_an_owner_that_slept_and_was_replaced_harms_nothing(
         with Reader(job):
             job.move_to("heirs")
             job.as_heir, job.fate = True, fate
+            job.server.set_faults(UNUSUAL)
             job.life(nothing)
             wake(job, sleeper)
             job.lose_machine()
