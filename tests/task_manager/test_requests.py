@@ -94,7 +94,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    with LocalTos(small()) as tos:
+    with LocalTos(small(latency=0.01)) as tos:
         for name, value in tos.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(owning, "BEAT_SECONDS", 3600)  # what is counted must not depend on how long it takes
@@ -155,7 +155,7 @@ def test_a_file_more_costs_no_more_than_its_own_requests(place: Place) -> None:
         "looked at, read, published; two side lists"
     )
     assert watch.began <= 40 * 2 + 30  # looked at, taken?; and what a run costs
-    assert place.tos.log.report()["most_in_flight"] > 8, "many calls are made side by side"
+    assert place.tos.log.report()["most_in_flight"] > 4, "many calls are made side by side"
 
 
 def test_one_column_of_many_is_all_that_is_read_before_publishing(place: Place) -> None:
