@@ -24,6 +24,7 @@ import typer
 
 from modelcall.cli.output import flush_or_drop, message, shown
 from modelcall.errors import ConfigError, FatalError, ModelCallError
+from modelcall.fs.errors import stopping, way_out
 from modelcall.log import LOGGER, LogSettings, Message, Said, log_path, setup
 from modelcall.redact import redact
 
@@ -49,6 +50,10 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
         return _stopped(error)
     except typer.TyperException as error:
         return _usage_error(error)
+    except OSError as error:
+        return (
+            _crash(error) if way_out(error, writing=False) is None else _stopped(stopping(error, "the storage fails"))
+        )
     except Exception as error:  # noqa: BLE001  the command line's boundary: one line for the user, the rest in the log
         return _crash(error)
 

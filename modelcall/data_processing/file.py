@@ -17,7 +17,7 @@ from modelcall.data_processing.report import FileJob, FileReport
 from modelcall.errors import FileFailure
 from modelcall.formats.opening import open_source
 from modelcall.formats.writers import ParquetTableWriter
-from modelcall.fs.errors import storage_failure
+from modelcall.fs.errors import ReplacedError, storage_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,6 +63,8 @@ def process_file(job: FileJob, work: Work) -> FileReport:
         report = _process(job, work)
     except FileFailure as error:
         report = _failed(job, work, error)
+    except ReplacedError:
+        report = _failed(job, work, _changed(job))
     except OSError as error:
         failure = storage_failure(error, writing=error.filename != job.path)
         if not isinstance(failure, FileFailure):
@@ -191,4 +193,8 @@ def _fitting(batch: pa.RecordBatch, schema: pa.Schema, file: str) -> pa.RecordBa
 def _check_unchanged(job: FileJob, fs: FileSystem) -> None:
     stat = fs.stat(job.path)
     if f"{stat.size}-{stat.etag}" != job.fingerprint:
-        raise FileFailure(f"{job.name}: changed since it was listed", hint="Start again: it is read anew then.")
+        raise _changed(job)
+
+
+def _changed(job: FileJob) -> FileFailure:
+    return FileFailure(f"{job.name}: changed since it was listed", hint="Start again: it is read anew then.")

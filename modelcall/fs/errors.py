@@ -48,10 +48,24 @@ def storage_failure(error: OSError, *, writing: bool) -> FatalError | FileFailur
     if isinstance(error, ReplacedError) and not writing:
         message = f"{error.filename}: changed while it was being read"
         return FatalError(message, hint="Restore it and start again, or start over with --fresh.")
+    hint = way_out(error, writing=writing)
+    message = _told(error, f"cannot be {'written' if writing else 'read'}")
+    return FatalError(message, hint=hint) if hint else FileFailure(message)
+
+
+def stopping(error: OSError, what: str) -> FatalError:
+    """Return what ends a run that cannot go on after an ``OSError``."""
+    hint = way_out(error, writing=True) or "Repair the storage, then start again: nothing recorded is lost."
+    return FatalError(_told(error, what), hint=hint)
+
+
+def way_out(error: OSError, *, writing: bool) -> str | None:
+    """Say what to do about an ``OSError`` that concerns all files; None: it may be about this one alone."""
     number = error.errno or 0
     hint = _FATAL_ALWAYS.get(number) or (_FATAL_ON_WRITE.get(number) if writing else None)
-    if hint is None and isinstance(error, _UNREACHABLE):
-        hint = _AWAY
+    return _AWAY if hint is None and isinstance(error, _UNREACHABLE) else hint
+
+
+def _told(error: OSError, what: str) -> str:
     where = f"{error.filename}: " if error.filename else ""
-    message = f"{where}cannot be {'written' if writing else 'read'}: {error.strerror or error}"
-    return FatalError(message, hint=hint) if hint else FileFailure(message)
+    return f"{where}{what}: {error.strerror or error}"

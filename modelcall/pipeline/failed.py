@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
+from modelcall.formats.lines import CHUNK_BYTES, split_lines
 from modelcall.types import ErrorType, Outcome, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from modelcall.fs.base import FileSystem, Sink
 
@@ -73,11 +76,17 @@ def read_failures(fs: FileSystem, path: str) -> Iterator[tuple[int, Outcome]]:
     Raises:
         ValueError: It holds something else.
     """
+    yield from map(_outcome, json_lines(fs, path))
+
+
+def json_lines(fs: FileSystem, path: str) -> Generator[Any]:
+    """Yield what each line of a file holds; nothing if there is no file. Read in blocks: a store is asked for each."""
     if not fs.is_file(path):
         return
     with fs.open(path) as stream:
-        for text in stream:
-            yield _outcome(orjson.loads(text))
+        for line in split_lines(iter(partial(stream.read, CHUNK_BYTES), b""), max_bytes=sys.maxsize):
+            assert isinstance(line, bytes)  # noqa: S101  none is too long, none passed over
+            yield orjson.loads(line)
 
 
 def _outcome(line: dict[str, Any]) -> tuple[int, Outcome]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
-from modelcall.pipeline.failed import outcome_fields
+from modelcall.pipeline.failed import json_lines, outcome_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,8 +64,8 @@ class History:
         self._sink.commit()
 
     def _open_old(self) -> None:
-        if self._replaces and self._fs.is_file(self._path):
-            self._old = map(orjson.loads, self._stack.enter_context(self._fs.open(self._path)))
+        if self._replaces:
+            self._old = self._stack.enter_context(closing(json_lines(self._fs, self._path)))
         self._next = next(self._old, None)
 
     def _copy(self, sink: Sink) -> None:

@@ -195,8 +195,8 @@ class Runner:
         )
 
     async def _publish(self, file: OpenFile) -> FileResult:
-        """Publish a complete file and retire its journal."""
-        await self._journal.flush()
+        """Publish a complete file and retire its journal. Should we die in between, it must come out the same."""
+        await self._journal.secure()
         large = file.job.listed.size >= LARGE_BYTES
         async with self._publishing_large if large else self._publishing:
             entry = await self._blocking(partial(self._publisher.publish, file.job, file.journal, rows=file.rows))

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections import defaultdict
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
@@ -52,13 +53,14 @@ class Copied:
         """Owners of whom copies are there."""
         return list(self._held)
 
-    def numbers(self, epoch: int) -> list[int]:
-        """Numbers of an owner's copies, from the first."""
-        return sorted(self._held[epoch])
+    def last(self, epoch: int) -> int:
+        """Number of an owner's last copy that is known; 0: none is."""
+        return max(self._held[epoch], default=0)
 
-    def is_of_use(self, epoch: int, number: int) -> bool:
-        """Whether a copy holds anything that is not published."""
-        return bool(self._held[epoch][number])
+    def useless(self, epoch: int) -> list[int]:
+        """Numbers of an owner's copies, from the first, that hold nothing that is not published."""
+        held = self._held[epoch]
+        return list(takewhile(lambda number: not held[number], sorted(held)))
 
     def drop(self, epoch: int, number: int) -> None:
         """A copy is gone."""
@@ -146,6 +148,12 @@ class Restored:
                 made.write(block)
                 size = None if size is None else size - len(block)
 
+    def forget(self) -> None:
+        """Put nothing together after all."""
+        for name in self._made:
+            self._temporary(name).unlink(missing_ok=True)
+        self._made.clear()
+
     def _temporary(self, name: str) -> Path:
         return self._folder / f".{name}{self._mark}"
 
@@ -153,11 +161,10 @@ class Restored:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self.forget()
         for name, size in self._made.items():
-            if kind is None:
-                self._finish(name, size)
-            else:
-                self._temporary(name).unlink(missing_ok=True)
+            self._finish(name, size)
         if self._made:
             sync_folder(str(self._folder))
 

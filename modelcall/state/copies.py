@@ -1,10 +1,12 @@
 """Copies of the journal in a store, for the day its machine is lost.
 
-Beside the local journal, which is written first, what is recorded goes up in numbered objects that are never changed,
-each created by put-if-absent: ``<folder>/<epoch>/<number>.copy``. A copy holds pieces of journal files, each behind a
-line that names the file, where in it the piece begins, and how long it is. Nothing is ever listed: numbers have no
-gaps, so a reader ends at the first that is not there; ``base.json`` names the first that still matters, those before it
-have been removed. A journal whose beginning is not among the copies was published before, and is left alone.
+Beside the local journal, which is written first, what is recorded goes up in numbered objects that are never changed
+(:mod:`modelcall.state.copy_objects`). A journal whose beginning is not among the copies was published before, and is
+left alone.
+
+Whoever takes a shard over closes the numbers of the owners before: where the next copy would come, it puts an empty
+object. An owner that slept meanwhile can store nothing more, and since what a file is made of is stored before the file
+is published, nothing that only that owner knows can ever be published.
 """
 
 from __future__ import annotations
@@ -13,18 +15,15 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from io import BytesIO
-from itertools import count, takewhile
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import orjson
-
 from modelcall.errors import FatalError
-from modelcall.state import records
 from modelcall.state.copied import Copied, Restored
-from modelcall.state.frames import frame, parse
+from modelcall.state.copy_objects import CLOSED, CopyObjects, head, pieces_of
+from modelcall.state.lock import taken_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -52,8 +51,7 @@ class Copies:
     def __init__(
         self, fs: FileSystem, folder: str, *, epoch: int, local: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._fs = fs
-        self._folder = folder
+        self._objects = CopyObjects(fs, folder)
         self._epoch = epoch
         self._local = local
         self._clock = clock
@@ -65,6 +63,8 @@ class Copies:
         self._since = 0.0
         self._adding, self._storing = threading.Lock(), threading.Lock()
         self._copied = Copied()
+        self._bases: dict[int, int] = {}
+        """The first copy of each owner that still matters; 1, if nothing is told."""
 
     def add(self, name: str, data: bytes) -> None:
         """Take over what was written to a journal file, to be sent."""
@@ -72,7 +72,7 @@ class Copies:
             if not self._pending:
                 self._since = self._clock()
             begin = self._begun.get(name, 0)
-            self._pending.setdefault(name, []).append(_head(name, begin, len(data)) + data)
+            self._pending.setdefault(name, []).append(head(name, begin, len(data)) + data)
             self._begun[name] = begin + len(data)
             self._bytes += len(data)
 
@@ -83,10 +83,10 @@ class Copies:
         return bool(self._pending) and (self._bytes >= COPY_BYTES or waited >= COPY_SECONDS)
 
     def send(self) -> None:
-        """Store what waits. Blocking.
+        """Store what waits. Blocking. After a failure nothing may be sent any more: what was taken is not there.
 
         Raises:
-            FatalError: Another process stored something under our number.
+            FatalError: Another process has taken over, or stored something under our number.
             OSError: The store refused.
         """
         with self._storing:
@@ -95,13 +95,19 @@ class Copies:
                 self._pending, self._bytes = {}, 0
             if not pieces:
                 return
-            path = self._path(self._epoch, self._next)
-            if not self._fs.put_if_absent(path, b"".join(piece for some in pieces.values() for piece in some)):
-                message = f"{path}: another process wrote this under our name"
-                raise FatalError(message, hint="Start again; nothing recorded is lost.")
+            data = b"".join(piece for some in pieces.values() for piece in some)
+            if not self._objects.put(self._epoch, self._next, data):
+                raise self._refused()
             self._copied.add(self._epoch, self._next, sizes)
             self._next += 1
             self._copied.note(self._local)
+
+    def _refused(self) -> FatalError:
+        path = self._objects.path(self._epoch, self._next)
+        if self._objects.read(self._epoch, self._next) == CLOSED:
+            return taken_over(path)
+        message = f"{path}: another process wrote this under our name"
+        return FatalError(message, hint="Start again; nothing recorded is lost.")
 
     def retire(self, keys: Collection[str]) -> None:
         """Forget what waits of published files, by their keys, and remove copies that hold nothing else. Blocking."""
@@ -110,89 +116,103 @@ class Copies:
                 for name in [name for name in self._pending if name.partition(".")[0] in keys]:
                     self._bytes -= sum(map(len, self._pending.pop(name)))
             if self._copied.forget(keys):
-                for epoch in self._copied.epochs():
-                    self._advance(epoch)
-                self._copied.note(self._local)
+                self._remove_useless()
 
-    def _advance(self, epoch: int) -> None:
-        gone = list(takewhile(lambda number: not self._copied.is_of_use(epoch, number), self._copied.numbers(epoch)))
-        if not gone:
-            return
-        self._fs.replace(self._base(epoch), records.dump({"first": gone[-1] + 1}))
-        for number in gone:
-            self._remove(epoch, number)
-            self._copied.drop(epoch, number)
-
-    def _remove(self, epoch: int, number: int) -> bool:
-        """Remove a copy; whether there was one."""
-        with suppress(FileNotFoundError):
-            self._fs.remove(self._path(epoch, number))
-            return True
-        return False
+    def _remove_useless(self) -> None:
+        """Remove the first copies of each owner, as far as they hold nothing that is not published."""
+        gone = {epoch: useless for epoch in self._copied.epochs() if (useless := self._copied.useless(epoch))}
+        self._bases |= {epoch: numbers[-1] + 1 for epoch, numbers in gone.items()}
+        if gone:
+            self._objects.tell_bases(self._epoch, self._bases)
+        for epoch, numbers in gone.items():
+            for number in numbers:
+                self._objects.remove(epoch, number)
+                self._copied.drop(epoch, number)
+        self._copied.note(self._local)
 
     def restore(self) -> None:
         """Bring what earlier owners stored into the local journal folder, where it is not there already. Blocking.
+
+        Nothing more can be stored by them from now on.
 
         Raises:
             FatalError: A copy is damaged.
             OSError: The store, or the disk, refused.
         """
         self._copied = Copied.noted(self._local)
-        for span in self.fetch():
-            # those before it were left by an owner that died between telling the base and removing them
-            for number in range(span.base - 1, 0, -1):
-                if not self._remove(span.epoch, number):
-                    break
-            self._advance(span.epoch)
-        self._copied.note(self._local)
+        with ThreadPoolExecutor(_AT_ONCE, "modelcall-copies") as pool:
+            for span in self._fetch_all(pool):
+                self._close(span, pool)
+                self._remove_before(span.epoch)
+        self._remove_useless()
 
-    def fetch(self) -> list[_Span]:
+    def fetch(self) -> None:
         """Do so, and change nothing in the store. Blocking; errors as above."""
         with ThreadPoolExecutor(_AT_ONCE, "modelcall-copies") as pool:
-            spans = list(pool.map(self._span, range(1, self._epoch)))
-            for span in spans:
-                self._fetch(span, pool)
-        return spans
+            self._fetch_all(pool)
 
-    def _span(self, epoch: int) -> _Span:
-        """Look what is there of an owner beyond what this machine is known to have."""
-        base = records.load(self._fs, self._base(epoch))
-        first = int(base["first"]) if base else 1
-        self._copied.drop_before(epoch, first)
-        known = self._copied.numbers(epoch)
-        return _Span(epoch, first, max(first, known[-1] + 1 if known else 1))
+    def _fetch_all(self, pool: ThreadPoolExecutor) -> list[_Span]:
+        self._look(pool)
+        return [self._fetch(_Span(epoch, self._copied.last(epoch) + 1), pool) for epoch in range(1, self._epoch)]
 
-    def _fetch(self, span: _Span, pool: ThreadPoolExecutor) -> None:
-        with Restored(self._local) as restored:
-            for number, data in self._stored(span, pool):
-                sizes: dict[str, int] = {}
-                for piece in _pieces(data, self._path(span.epoch, number)):
-                    if restored.add(piece.name, piece.begin, piece.data):
-                        sizes[piece.name] = piece.begin + len(piece.data)
-                self._copied.add(span.epoch, number, sizes)
+    def _look(self, pool: ThreadPoolExecutor) -> None:
+        """Learn what has been removed by now."""
+        for told in pool.map(self._objects.bases, range(1, self._epoch)):
+            self._bases |= {epoch: max(first, self._base(epoch)) for epoch, first in told.items()}
+        for epoch, first in self._bases.items():
+            self._copied.drop_before(epoch, first)
 
-    def _stored(self, span: _Span, pool: ThreadPoolExecutor) -> Iterator[tuple[int, bytes]]:
+    def _base(self, epoch: int) -> int:
+        return self._bases.get(epoch, 1)
+
+    def _fetch(self, span: _Span, pool: ThreadPoolExecutor) -> _Span:
+        """Take in the copies from a number on; return what is behind the last.
+
+        Somebody may be removing the first of them meanwhile, if he lives: then we have not seen the last.
+        """
+        while True:
+            span = span._replace(first=max(span.first, self._base(span.epoch)))
+            with Restored(self._local) as restored:
+                for number, data in self._stored(span, pool):
+                    if data:
+                        self._take(span.epoch, number, data, restored)
+                if data == CLOSED:
+                    return _Span(span.epoch, number, closed=True)
+                self._look(pool)
+                if self._base(span.epoch) <= number:
+                    return _Span(span.epoch, number)
+                restored.forget()
+
+    def _take(self, epoch: int, number: int, data: bytes, restored: Restored) -> None:
+        sizes: dict[str, int] = {}
+        for piece in pieces_of(data, self._objects.path(epoch, number)):
+            if restored.add(piece.name, piece.begin, piece.data):
+                sizes[piece.name] = piece.begin + len(piece.data)
+        self._copied.add(epoch, number, sizes)
+
+    def _stored(self, span: _Span, pool: ThreadPoolExecutor) -> Iterator[tuple[int, bytes | None]]:
+        """Yield copies, and at last the first number at which there is none, with what is there instead."""
         numbers = count(span.first)
         at_once = 1  # most owners have nothing more
         while True:
             some = [next(numbers) for _ in range(at_once)]
-            for number, data in zip(some, pool.map(lambda number: self._read(span.epoch, number), some), strict=True):
-                if data is None:
-                    return
+            read = pool.map(lambda number: self._objects.read(span.epoch, number), some)
+            for number, data in zip(some, read, strict=True):
                 yield number, data
+                if not data:
+                    return
             at_once = min(2 * at_once, _AT_ONCE)
 
-    def _read(self, epoch: int, number: int) -> bytes | None:
-        try:
-            return self._fs.read_bytes(self._path(epoch, number))
-        except FileNotFoundError:
-            return None
+    def _close(self, span: _Span, pool: ThreadPoolExecutor) -> None:
+        """Take the number that an owner would use next, so that it can store nothing any more."""
+        while not span.closed and not self._objects.put(span.epoch, span.first, CLOSED):
+            span = self._fetch(span, pool)  # it was quicker
 
-    def _path(self, epoch: int, number: int) -> str:
-        return f"{self._folder}/{epoch:06d}/{number:08d}.copy"
-
-    def _base(self, epoch: int) -> str:
-        return f"{self._folder}/{epoch:06d}/base.json"
+    def _remove_before(self, epoch: int) -> None:
+        """Remove what was left by an owner that died between telling the base and removing."""
+        for number in range(self._base(epoch) - 1, 0, -1):
+            if not self._objects.remove(epoch, number):
+                break
 
 
 @contextmanager
@@ -219,30 +239,6 @@ class _Span(NamedTuple):
     """The copies of an owner from a number on."""
 
     epoch: int
-    base: int
-    """The first that matters."""
     first: int
-    """The first that is not known here."""
-
-
-class _Piece(NamedTuple):
-    """A part of a journal file."""
-
-    name: str
-    begin: int
-    data: bytes
-
-
-def _head(name: str, begin: int, size: int) -> bytes:
-    return frame(size, orjson.dumps({"journal": name, "begin": begin}))
-
-
-def _pieces(data: bytes, path: str) -> Iterator[_Piece]:
-    stream = BytesIO(data)
-    while line := stream.readline():
-        head = parse(line)
-        piece = stream.read(head[0]) if head else b""
-        if head is None or len(piece) != head[0]:
-            raise FatalError(f"{path}: damaged", hint="Restore the object, or start over with --fresh.")
-        facts = orjson.loads(head[1])
-        yield _Piece(facts["journal"], facts["begin"], piece)
+    closed: bool = False
+    """Whether no more can come."""

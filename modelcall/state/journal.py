@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from modelcall.errors import FatalError
 from modelcall.fs.append import AppendFile, make_private_folder
-from modelcall.fs.errors import storage_failure
+from modelcall.fs.errors import stopping, storage_failure
 from modelcall.fs.local_sink import LocalSink, sync_folder
 from modelcall.state import outcomes
 from modelcall.state.file_journal import FileJournal
@@ -89,6 +89,7 @@ class ShardJournal:
         self._syncer = ThreadPoolExecutor(1, "modelcall-journal-sync")
         self._copier = ThreadPoolExecutor(1, "modelcall-journal-copy")
         self.failure: FatalError | None = None
+        self._not_copied: FatalError | None = None
 
     def prepare(self) -> None:
         """Make the folder, and fix how much of every earlier owner's journal counts. Blocking.
@@ -167,13 +168,39 @@ class ShardJournal:
             if unsynced or inherited:
                 await self._blocking(self._syncer, partial(_sync_all, [*unsynced, *inherited], self.folder))
 
+    async def secure(self) -> None:
+        """Make everything recorded so far outlive power and machine, so that what is made of it can be made again.
+
+        Raises:
+            FatalError: The disk, or the store, refused; progress so far is kept.
+        """
+        await self.flush()
+        await self._sync()
+        await self._send()
+
     async def _copy(self) -> None:
         if self._copies is not None and self._copies.is_due:
-            await self._blocking(self._copier, self._copies.send)
+            await self._send()
+
+    async def _send(self) -> None:
+        if self._copies is not None:
+            await _to_its_end(self._copier, partial(self._copied, self._copies))
+
+    def _copied(self, copies: Copies) -> None:
+        """Send copies. A failure is kept apart: what is still answered can be written here."""
+        if self._not_copied is not None:
+            raise self._not_copied
+        try:
+            copies.send()
+        except FatalError as error:
+            self._not_copied = error
+            raise
+        except OSError as error:
+            self._not_copied = stopping(error, "the journal cannot be copied")
+            raise self._not_copied from error
 
     async def _blocking(self, thread: Executor, work: Callable[[], object]) -> None:
-        """Do what is done even if nobody waits for it any more: what was taken must be written, a failure be known."""
-        await asyncio.shield(asyncio.get_running_loop().run_in_executor(thread, self._guarded, work))
+        await _to_its_end(thread, partial(self._guarded, work))
 
     def _guarded(self, work: Callable[[], object]) -> None:
         self._raise()
@@ -206,7 +233,7 @@ class ShardJournal:
         """Stop writing in the background, then write and sync what is left.
 
         Raises:
-            FatalError: The disk refused, now or before.
+            FatalError: The disk, or the store, refused, now or before.
         """
         for task in self._tasks:
             task.cancel()
@@ -214,12 +241,16 @@ class ShardJournal:
         try:
             await self.flush()
             await self._sync()
-            if self._copies is not None:
-                await self._blocking(self._copier, self._copies.send)
+            await self._send()
         finally:
             for thread in (self._writer, self._syncer, self._copier):
                 await asyncio.to_thread(thread.shutdown)
         self._raise()  # what was under way when the background ended
+
+
+async def _to_its_end(thread: Executor, work: Callable[[], object]) -> None:
+    """Do what is done even if nobody waits for it any more: what was taken must be written, a failure be known."""
+    await asyncio.shield(asyncio.get_running_loop().run_in_executor(thread, work))
 
 
 def _read_back(path: str, first: bytes, base: Base) -> int:

@@ -83,6 +83,14 @@ def this_process() -> Process:
     return Process(pid=pid, start=start_time(pid), boot=_boot_id(), host=platform.node())
 
 
+def taken_over(where: str) -> FatalError:
+    """Return what ends an owner that has been replaced."""
+    return FatalError(
+        f"{where}: another process has taken over this shard while this one stood still",
+        hint="Nothing is lost; the other process goes on.",
+    )
+
+
 class Lock:
     """The lock of one shard of one output, held."""
 
@@ -97,10 +105,7 @@ class Lock:
     def check(self) -> None:
         """Raise FatalError if somebody has taken over."""
         if self._fs.is_file(_path(self._folder, self.epoch + 1)):
-            raise FatalError(
-                f"{self._folder}: another process has taken over this shard while this one stood still",
-                hint="Nothing is lost; the other process goes on.",
-            )
+            raise taken_over(self._folder)
 
     def beat(self) -> None:
         """Show owners on other hosts that we live. Call every BEAT_SECONDS."""

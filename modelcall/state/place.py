@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcall.errors import ConfigError
+from modelcall.state.copy_objects import holds_copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ class WorkFolder:
         """Whether answers are recorded there that are not published. Blocking."""
         if self.copies is None:
             return any(Path(self.journals).glob("*.log"))
-        return self.fs.exists(self.copies)
+        return holds_copies(self.fs, self.copies)
 
 
 @dataclass(frozen=True, slots=True)

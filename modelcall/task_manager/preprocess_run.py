@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelcall.data_processing.report import FileReport
 from modelcall.errors import ConfigError, FatalError
 from modelcall.formats.detect import is_data_file
+from modelcall.fs.errors import stopping, way_out
 from modelcall.log import Message, say
 from modelcall.pipeline.owning import Ownership
 from modelcall.pipeline.placement import check_folder
@@ -69,7 +70,10 @@ class PreprocessRun:
         try:
             raw, stat = await asyncio.to_thread(self._prepare)
         except OSError as error:
-            raise ConfigError(f"{error.filename or self._plan.paths.raw}: {error.strerror or error}") from error
+            hint = way_out(error, writing=False) or "Choose folders that this user may read and write."
+            raise ConfigError(
+                f"{error.filename or self._plan.paths.raw}: {error.strerror or error}", hint=hint
+            ) from error
         summary.passed_over = raw.passed_over
         try:
             async with self._owned():
@@ -80,10 +84,7 @@ class PreprocessRun:
         except FatalError as error:
             summary.error = error
         except OSError as error:
-            summary.error = FatalError(
-                f"{error.filename or summary.output}: {error.strerror or error}",
-                hint="Repair the storage, then start again: finished files are kept.",
-            )
+            summary.error = stopping(error, "the storage fails")
         summary.signal = self._stop.signal
         if summary.signal is None and summary.error is None:
             _say_done(summary)

@@ -11,6 +11,7 @@ import orjson
 from modelcall.config.paths import placeholders_in
 from modelcall.config.shard import resolve_shard
 from modelcall.errors import ConfigError, FatalError
+from modelcall.fs.errors import stopping, way_out
 from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.placement import check_folder, check_placement
 from modelcall.pipeline.preflight import look, require_column, say_drift
@@ -106,9 +107,8 @@ class TaskRun:
             raise ConfigError(error.message, hint=error.hint) from error
         except OSError as error:
             where = error.filename or self._loaded.paths.output
-            raise ConfigError(
-                f"{where}: {error.strerror or error}", hint="Choose folders that this user may read and write."
-            ) from error
+            hint = way_out(error, writing=False) or "Choose folders that this user may read and write."
+            raise ConfigError(f"{where}: {error.strerror or error}", hint=hint) from error
         summary = self._summary(start)
         if self._begins is not None:
             self._begins.run_begins(summary)
@@ -131,10 +131,7 @@ class TaskRun:
             except FatalError as error:
                 summary.error = error
             except OSError as error:
-                summary.error = FatalError(
-                    f"{error.filename or self._loaded.paths.output}: {error.strerror or error}",
-                    hint="Repair the storage, then start again: nothing recorded is lost.",
-                )
+                summary.error = stopping(error, "the storage fails")
         summary.signal = self._stop.signal
         return summary
 

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +25,7 @@ from modelcall.mock.process import EmbeddedServer
 from tests.crash.nursery import Child, Nursery
 from tests.crash.run import Place, recorded
 
+FILES, ROWS = 4, 30
 LATENCY = 0.02
 CEILING = 8
 FLUSH_ROWS = CEILING * 10
@@ -71,11 +73,12 @@ class Warm:
 Process: TypeAlias = "subprocess.Popen[str] | Warm"
 
 
-def run_task(folder: str, options: tuple[str, ...]) -> int:
-    """`modelcall run-task`, in a process that has imported it."""
+def run_task(folder: str, options: tuple[str, ...], environment: Mapping[str, str], told: str = "err") -> int:
+    """`modelcall run-task`, in a process that has imported it; ``told`` is where it tells."""
     os.setsid()
     os.chdir(folder)
-    with Path("err").open("w") as err, redirect_stderr(err), redirect_stdout(err):
+    os.environ.update(environment)  # noqa: TID251  a child's environment
+    with Path(told).open("w") as err, redirect_stderr(err), redirect_stdout(err):
         return run(["run-task", "task.yaml", "-q", *options])
 
 
@@ -94,11 +97,15 @@ class Job:
     """What must come out in the end."""
     launcher: tuple[str, ...] = ()
     kills: int = 0
+    files: int = FILES
+    rows: int = ROWS
 
     def __post_init__(self) -> None:
         (self.folder / "in").mkdir(parents=True)
-        for number in range(4):
-            texts = [f"{number}-{row}. Silt is carried by rivers from the hills to the sea." for row in range(30)]
+        for number in range(self.files):
+            texts = [
+                f"{number}-{row}. Silt is carried by rivers from the hills to the sea." for row in range(self.rows)
+            ]
             if number % 2:
                 pq.write_table(pa.table({"text": texts}), self.folder / f"in/part{number}.parquet")
             else:
@@ -106,7 +113,7 @@ class Job:
                 (self.folder / f"in/part{number}.jsonl").write_text(lines)
         task = {
             "task_name": "job",
-            "data": {"input_folder": "./in", "output_folder": self.output},
+            "data": self.data(),
             "model": self.model or {"provider": "test", "model_name": "judge", "base_url": self.server.base_url},
             "prompt": {
                 "prompt_template": {"system_text": "Rate.", "prompt_text": "{text}"},
@@ -119,6 +126,14 @@ class Job:
         (self.folder / "task.yaml").write_text(yaml.safe_dump(task))
         self.server.reset()
 
+    def data(self) -> dict[str, str]:
+        """Where it reads and writes."""
+        return {"input_folder": "./in", "output_folder": self.output}
+
+    def environment(self) -> dict[str, str]:
+        """What its starts find set beside what everybody does."""
+        return {}
+
     @property
     def mark(self) -> str:
         return str(self.folder)
@@ -126,12 +141,13 @@ class Job:
     def start(self, *options: str) -> Process:
         """Begin `modelcall run-task` in a session of its own: from nothing with a launcher, else from the nursery."""
         if not self.launcher:
-            return Warm(self.nursery.fork(run_task, str(self.folder), options), self.folder / "err")
+            child = self.nursery.fork(run_task, str(self.folder), options, self.environment())
+            return Warm(child, self.folder / "err")
         inherited = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}  # noqa: TID251
         return subprocess.Popen(
             [*self.launcher, sys.executable, "-m", "modelcall", "run-task", "task.yaml", "-q", *options],
             cwd=self.folder,
-            env={**inherited, MARK: self.mark},
+            env={**inherited, **self.environment(), MARK: self.mark},
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -162,7 +178,7 @@ class Job:
         assert process.returncode is not None
         self.kills += process.returncode == -signal.SIGKILL
         now = self.server.rows()
-        again = [place for place in before if now[_stem(place)] != rows[_stem(place)]]
+        again = [place for place in before if now[stem_of(place)] != rows[stem_of(place)]]
         assert not again, f"{len(again)} recorded rows were asked again, the first is {min(again)}"
         return Ended(process.returncode, self.server.referee().requests - asked, err)
 
@@ -181,15 +197,24 @@ class Job:
         self.launcher = ()
         ended = self.life(lambda _: None)
         assert ended.code == 0, ended.err
-        (output,) = (out for out in self.outputs() if list(out.glob("*.parquet")))
-        scored = {path.name: _values(path) for path in sorted(output.glob("*.parquet"))}
+        scored = self.scored()
         assert self.unkilled is None or scored == self.unkilled
-        assert run(["verify", str(output)]) == 0
         referee = self.server.referee()
-        assert referee.answered - 120 <= self.kills * (CEILING + FLUSH_ROWS)
-        assert (referee.answered_rows, referee.max_in_flight <= CEILING) == (120, True)
+        rows = self.files * self.rows
+        assert referee.answered - rows <= self.excused()
+        assert (referee.answered_rows, referee.max_in_flight <= CEILING) == (rows, True)
         assert list(left_behind(self.mark)) == []
         return scored
+
+    def scored(self) -> dict[str, Any]:
+        """What it brought out, verified."""
+        (output,) = (out for out in self.outputs() if list(out.glob("*.parquet")))
+        assert run(["verify", str(output)]) == 0
+        return {path.name: values(path.read_bytes()) for path in sorted(output.glob("*.parquet"))}
+
+    def excused(self) -> int:
+        """So many answers may have been lost."""
+        return self.kills * (CEILING + FLUSH_ROWS)
 
 
 def any_way(rng: random.Random) -> list[str]:
@@ -217,7 +242,7 @@ def left_behind(mark: str) -> Iterator[int]:
             continue
 
 
-def _stem(place: Place) -> str:
+def stem_of(place: Place) -> str:
     """What the server knows a row by."""
     file, row = place
     digest = hashlib.blake2b(file.encode(), digest_size=8)
@@ -225,6 +250,7 @@ def _stem(place: Place) -> str:
     return stem(digest.hexdigest())
 
 
-def _values(path: Path) -> Any:
-    table = pq.read_table(path)
+def values(parquet: bytes) -> Any:
+    """What an output tells, however often had to be asked."""
+    table = pq.read_table(BytesIO(parquet))
     return table.select([name for name in table.column_names if name not in BY_CHANCE]).to_pylist()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, NoReturn
 
 from modelcall.cli.failing import exit_code_of, log_in_use
@@ -49,6 +50,13 @@ def test_a_fatal_error_says_what_to_do_next(capsys: pytest.CaptureFixture[str], 
     _, lines = lines_of(FatalError("the disk is full"), capsys, log=log)
     assert lines == ["stopped: the disk is full", "next: progress is kept; start again with the same command to go on"]
     assert "the disk is full" in log.read_text()
+
+
+def test_a_store_that_is_away_is_no_crash(capsys: pytest.CaptureFixture[str]) -> None:
+    away = TimeoutError(errno.ETIMEDOUT, "TOS does not answer", "tos://bucket/out")
+    code, lines = lines_of(away, capsys)
+    assert (code, lines[0]) == (4, "stopped: tos://bucket/out: the storage fails: TOS does not answer")
+    assert "the run goes on where it stopped" in lines[-1]
 
 
 def test_the_lines_of_a_stop_are_lines_and_cannot_pass_for_ours(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -79,12 +79,12 @@ def short_fate(rng: random.Random) -> Fate:
     return early_fate(rng) if rng.random() < 0.8 else Fate(seconds=rng.random() * 0.06)
 
 
-def await_fate(fate: Fate, last_words: Callable[[], None]) -> None:
+def await_fate(fate: Fate, last_words: Callable[[], None], *, steps: Mapping[str, tuple[Any, str]] = STEPS) -> None:
     """Arrange that this process is struck at its step; ``last_words`` are said right before."""
     if fate.step is None:
         return
     turns = count()
-    places = [(os, name) for name in _OPERATIONS] if fate.step == OPERATION else [STEPS[fate.step]]
+    places = [(os, name) for name in _OPERATIONS] if fate.step == OPERATION else [steps[fate.step]]
     for owner, name in places:
         setattr(owner, name, _fateful(getattr(owner, name), turns, fate, last_words))
 

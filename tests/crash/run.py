@@ -5,6 +5,7 @@ import signal
 import time
 from collections import Counter
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import orjson
@@ -40,17 +41,21 @@ class Noted:
 
 def recorded(source: Path, output: Path, *, suffix: str) -> set[Place]:
     """Rows whose outcome is in a journal, or published."""
-    found: set[Place] = set()
-    for path in output.glob(".modelcall/*/journal/*.log"):
-        with path.open("rb") as stream:
-            frames = list(read_frames(stream, size=path.stat().st_size, damage=Damage()))
-        for _, header in frames[:1]:
-            found |= {(orjson.loads(header)["file"], row) for row, _ in frames[1:]}
+    journals = (path.read_bytes() for path in output.glob(".modelcall/*/journal/*.log"))
     manifest = Manifest(LocalFileSystem(), f"{output}/.modelcall")
-    for file in source.iterdir():
-        entry = manifest.get(file.stem + suffix)
-        found |= {(file.name, row) for row in range(entry.rows)} if entry else set()
-    return found
+    return set().union(*map(journaled, journals), published(manifest, source, suffix=suffix))
+
+
+def journaled(journal: bytes) -> set[Place]:
+    """Rows whose outcome is in a journal."""
+    frames = list(read_frames(BytesIO(journal), size=len(journal), damage=Damage()))
+    return {(orjson.loads(header)["file"], row) for _, header in frames[:1] for row, _ in frames[1:]}
+
+
+def published(manifest: Manifest, source: Path, *, suffix: str) -> set[Place]:
+    """Rows of files that are published."""
+    entries = {file.name: manifest.get(file.stem + suffix) for file in source.iterdir()}
+    return {(name, row) for name, entry in entries.items() if entry for row in range(entry.rows)}
 
 
 class Run:

@@ -59,6 +59,11 @@ def prepare(folder: Path, files: int) -> None:
 def race(nursery: Nursery, folder: Path, rng: random.Random) -> None:
     """Two starters at once: one works until the other has been refused."""
     prepare(folder, 2)
+    compete(nursery, folder, rng)
+    assert [pq.read_table(folder / f"out/{number}.parquet").num_rows for number in range(2)] == [1, 2]
+
+
+def compete(nursery: Nursery, folder: Path, rng: random.Random) -> None:
     moment = time.monotonic() + 0.05
     names = ["one", "two"]
     moments = [moment, moment + rng.choice([0, 0, rng.random() * 0.02])]
@@ -74,7 +79,6 @@ def race(nursery: Nursery, folder: Path, rng: random.Random) -> None:
     (folder / "go").touch()
     both[1 - loser].wait()
     assert both[1 - loser].code == 0
-    assert [pq.read_table(folder / f"out/{number}.parquet").num_rows for number in range(2)] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from modelcall.data_processing.file import MARK, StoppedError, process_file, set
 from modelcall.data_processing.github_raw_code import GithubRawCode
 from modelcall.data_processing.report import FileReport, Totals
 from modelcall.errors import FatalError
+from modelcall.fs.errors import ReplacedError
 from modelcall.fs.local import LocalFileSystem
 
 if TYPE_CHECKING:
@@ -161,3 +163,19 @@ def test_a_full_disk_ends_the_run(bench: Bench) -> None:
         process_file(bench.job(bench.jsonl(ROWS)), work)
 
     assert [path for path in Path(bench.folder / "out").rglob("*") if path.is_file()] == []
+
+
+class Pinned(LocalFileSystem):
+    """A store that notices when an object is replaced under a reader."""
+
+    def open(self, path: str, mode: str = "rb") -> BinaryIO:
+        raise ReplacedError(errno.ESTALE, f"replaced while open for {mode}", path)
+
+
+def test_a_file_that_is_replaced_under_its_reader_fails_alone(bench: Bench) -> None:
+    work = replace(bench.work(GithubRawCode, {}, lambda: False), inputs=Pinned())
+
+    report = process_file(bench.job(bench.jsonl(ROWS[:3])), work)
+
+    assert "a.jsonl: changed since it was listed" in (report.failure or "")
+    assert outputs(bench) == []

@@ -18,6 +18,9 @@ JOURNAL = "state/file_journal.py"
 KILLS = "tests/crash/test_kills.py"
 TESTS_OF_JOURNAL = "tests/state/test_journal.py"
 TESTS_OF_RUNNER = "tests/pipeline/test_runner.py"
+TESTS_OF_COPIES = "tests/state/test_copies.py"
+TESTS_OF_STORES = "tests/stores/test_runs.py"
+TESTS_OF_TOS = "tests/chaos/test_tos_kills.py"
 TESTS_OF_PUBLISH = "tests/pipeline/test_publish.py"
 TESTS_OF_TOKENS = "tests/tokens/test_tokens.py"
 TESTS_OF_PREPROCESS = "tests/cli/test_preprocess.py"
@@ -268,7 +271,7 @@ BUGS = (
     Bug(
         "publish: journal not flushed first",
         "pipeline/runner.py",
-        "        await self._journal.flush()\n        large =",
+        "        await self._journal.secure()\n        large =",
         "        large =",
         (TESTS_OF_RUNNER,),
     ),
@@ -565,6 +568,91 @@ BUGS = (
         "        for name, text in texts.items():\n"
         "            prompt = prompt.replace('{' + name + '}', text)\n",
         ("tests/scorers", "tests/config/test_template.py"),
+    ),
+    # what is copied
+    Bug(
+        "copies: another machine does not fetch them",
+        "pipeline/shard_run.py",
+        "            self._copies.restore()\n",
+        "            self._copies.retire(())\n",
+        (f"{TESTS_OF_STORES}::test_an_unfinished_run_goes_on_on_another_machine",),
+    ),
+    Bug(
+        "copies: not sent at the close",
+        "state/journal.py",
+        "            await self._sync()\n            await self._send()\n",
+        "            await self._sync()\n",
+        ("tests/state/test_journal_copies.py",),
+    ),
+    Bug(
+        "copies: sent after their file is published",
+        "pipeline/runner.py",
+        "        await self._journal.secure()\n",
+        "        await self._journal.flush()\n",
+        (f"{TESTS_OF_TOS}::test_a_machine_that_is_lost_at_any_step_costs_what_was_not_yet_copied",),
+    ),
+    Bug(
+        "copies: removed before the manifest tells of their file",
+        "pipeline/publish.py",
+        "                lists.failed.commit()\n",
+        "                lists.failed.commit()\n            journal.retire()\n",
+        (f"{TESTS_OF_TOS}::test_a_machine_that_is_lost_at_any_step_costs_what_was_not_yet_copied",),
+    ),
+    Bug(
+        "copies: one that failed is forgotten, and the next is sent",
+        "state/journal.py",
+        "        if self._not_copied is not None:\n            raise self._not_copied\n        try:\n",
+        "        try:\n",
+        ("tests/state/test_journal_copies.py",),
+    ),
+    Bug(
+        "copies: a store that is away keeps the disk from being written",
+        "state/journal.py",
+        "            self._not_copied = stopping(",
+        "            self.failure = self._not_copied = stopping(",
+        ("tests/state/test_journal_copies.py",),
+    ),
+    Bug(
+        "copies: whoever comes second writes over the first",
+        "state/copy_objects.py",
+        "        return self._fs.put_if_absent(self.path(epoch, number), data)\n",
+        "        self._fs.replace(self.path(epoch, number), data)\n        return True\n",
+        (TESTS_OF_COPIES,),
+    ),
+    Bug(
+        "copies: an owner that was replaced goes on storing",
+        "state/copies.py",
+        "                self._close(span, pool)\n",
+        "",
+        (TESTS_OF_COPIES,),
+    ),
+    Bug(
+        "copies: an owner that was replaced takes back what it knows less of",
+        "state/copies.py",
+        "{epoch: max(first, self._base(epoch)) for epoch, first in told.items()}",
+        "told",
+        (TESTS_OF_COPIES,),
+    ),
+    Bug(
+        "copies: removed while they are read",
+        "state/copies.py",
+        "                if self._base(span.epoch) <= number:\n",
+        "                if number:\n",
+        (TESTS_OF_COPIES,),
+    ),
+    Bug(
+        "copies: removed though a part of them is of use",
+        "state/copied.py",
+        "        return list(takewhile(lambda number: not held[number], sorted(held)))\n",
+        "        return list(takewhile(lambda number: len(held[number]) < 2, sorted(held)))\n",
+        (TESTS_OF_COPIES,),
+    ),
+    Bug(
+        "copies: pieces put together whatever is missing",
+        "state/copied.py",
+        "        if begin != self._made[name]:\n",
+        "        if begin < 0:\n",
+        (TESTS_OF_COPIES,),
     ),
     # what is told
     Bug(

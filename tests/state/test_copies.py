@@ -15,6 +15,7 @@ from modelcall.fs.remote import RemoteFileSystem
 from modelcall.state.copies import COPY_BYTES, COPY_SECONDS, Copies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -25,10 +26,22 @@ class Store(RemoteFileSystem):
         super().__init__("memory")
         self.folder = f"memory://{uuid4().hex}/copies"
         self.reads: list[str] = []
+        self.before_put: Callable[[], object] | None = None
+        """Happens once."""
+        self.before_read: dict[str, Callable[[], object]] = {}
+        """Happen once each."""
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        act, self.before_put = self.before_put, None
+        if act is not None:
+            act()
+        return super().put_if_absent(path, data)
 
     def read_bytes(self, path: str) -> bytes:
+        if act := self.before_read.pop(path.removeprefix(self.folder), None):
+            act()
         data = super().read_bytes(path)
-        if path.endswith(".copy"):
+        if path.endswith(".copy") and data:
             self.reads.append(path.removeprefix(self.folder))
         return data
 
@@ -36,8 +49,10 @@ class Store(RemoteFileSystem):
         machine.mkdir(exist_ok=True)
         return Copies(self, self.folder, epoch=epoch, local=str(machine), **options)
 
-    def names(self) -> list[str]:
-        return sorted(stat.path.removeprefix(self.folder) for stat in self.walk(self.folder))
+    def names(self, *, closing: bool = False) -> list[str]:
+        """Return what is there: what holds something, or what keeps owners that were replaced from storing more."""
+        found = (stat for stat in self.walk(self.folder) if (not stat.size) == closing)
+        return sorted(stat.path.removeprefix(self.folder) for stat in found)
 
 
 def write(copies: Copies, machine: Path, name: str, data: bytes) -> None:
@@ -164,8 +179,10 @@ def test_copies_of_published_files_are_removed_and_not_read_again(tmp_path: Path
     assert content(there) == {"c": b"c"}
     assert store.reads == ["/000001/00000005.copy"]
     heir.retire({"c"})
-    assert store.names() == ["/000001/base.json"]
-    store.owner(3, there).restore()
+    assert store.names() == ["/000001/base.json", "/000002/base.json"]
+    store.reads.clear()
+    store.owner(3, tmp_path / "elsewhere").restore()
+    assert store.reads == []
 
 
 def test_a_published_file_whose_beginning_is_gone_is_not_put_together(tmp_path: Path) -> None:
@@ -180,7 +197,7 @@ def test_a_published_file_whose_beginning_is_gone_is_not_put_together(tmp_path: 
     heir.restore()
     assert content(there) == {"b": b"bbb"}
     heir.retire({"b"})
-    assert store.names() == ["/000001/base.json"]
+    assert store.names() == ["/000001/base.json", "/000002/base.json"]
 
 
 def test_what_waits_of_a_published_file_is_never_sent(tmp_path: Path) -> None:
@@ -243,3 +260,59 @@ def test_a_piece_that_is_missing_in_the_middle_is_refused(tmp_path: Path) -> Non
     with pytest.raises(FatalError, match="a piece is missing"):
         store.owner(2, tmp_path / "there").restore()
     assert content(tmp_path / "there") == {}
+
+
+def test_an_owner_that_was_replaced_can_store_nothing_more(tmp_path: Path) -> None:
+    store = Store()
+    silent, sleeper = store.owner(1, tmp_path / "silent"), store.owner(2, tmp_path / "sleeper")
+    sleeper.add("a.2.log", b"before")
+    sleeper.send()
+    store.owner(3, tmp_path / "heir").restore()
+    for replaced in (silent, sleeper):
+        replaced.add("a.2.log", b"after")
+        with pytest.raises(FatalError, match="taken over"):
+            replaced.send()
+    assert store.names(closing=True) == ["/000001/00000001.copy", "/000002/00000002.copy"]
+    store.owner(4, tmp_path / "there").restore()
+    assert content(tmp_path / "there") == {"a.2.log": b"before"}
+    assert store.names(closing=True)[:-1] == ["/000001/00000001.copy", "/000002/00000002.copy"]
+
+
+def test_what_is_stored_in_the_last_moment_before_a_takeover_is_taken_over(tmp_path: Path) -> None:
+    store = Store()
+    sleeper = store.owner(1, tmp_path / "sleeper")
+    sleeper.add("a.1.log", b"late")
+    store.before_put = sleeper.send
+    store.owner(2, tmp_path / "there").restore()
+    assert content(tmp_path / "there") == {"a.1.log": b"late"}
+    assert store.names(closing=True) == ["/000001/00000002.copy"]
+
+
+@pytest.mark.parametrize(("by_heir", "by_sleeper"), [("ab", "a"), ("a", "ab")])
+def test_an_owner_that_was_replaced_takes_nothing_back(tmp_path: Path, by_heir: str, by_sleeper: str) -> None:
+    """It, or its heir, knows less of what has been removed."""
+    store = Store()
+    sleeper = store.owner(1, tmp_path / "sleeper")
+    for name in "abc":
+        sleeper.add(name, name.encode())
+        sleeper.send()
+    heir = store.owner(2, tmp_path / "heir")
+    heir.restore()
+    heir.retire(set(by_heir))
+    sleeper.retire(set(by_sleeper))
+    store.owner(3, tmp_path / "there").restore()
+    assert content(tmp_path / "there") == {"c": b"c"}
+
+
+@pytest.mark.parametrize("read", [1, 2, 3, 4])
+def test_who_reads_while_the_first_copies_are_removed_sees_the_last(tmp_path: Path, read: int) -> None:
+    store, there = Store(), tmp_path / "there"
+    owner = store.owner(1, tmp_path / "here")
+    for names in ("ab", "a", "b", "c"):
+        for name in names:
+            owner.add(name, name.encode())
+        owner.send()
+    store.before_read[f"/000001/{read:08d}.copy"] = lambda: owner.retire({"a", "b"})
+    store.owner(2, there).fetch()
+    in_time = {"a": b"aa", "b": b"bb"} if read == 4 else {}
+    assert content(there) == {"c": b"c"} | in_time

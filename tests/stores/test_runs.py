@@ -8,6 +8,9 @@ import pytest
 
 from modelcall.fs.local import LocalFileSystem
 from modelcall.fs.remote import RemoteFileSystem
+from modelcall.mock.faults.rules import parse_faults
+from modelcall.mock.options import MockOptions
+from modelcall.mock.process import EmbeddedServer
 from tests.fs_tos.kit import store
 from tests.mock_tos.sdk import BUCKET
 from tests.stores.kit import MINIMUM, TEXTS, Desk, lines, scored
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelcall.fs.base import FileSystem
-    from modelcall.mock.process import EmbeddedServer
     from modelcall.mock.tos.thread import LocalTos
 
 ROOT = f"tos://{BUCKET}"
@@ -26,6 +28,10 @@ def put(fs: FileSystem, path: str, data: bytes) -> None:
     with fs.sink(path) as sink:
         sink.write(data)
         sink.commit()
+
+
+def copies(tos: LocalTos) -> list[str]:
+    return [key for key in tos.keys("stat/") if not key.endswith("/base.json")]
 
 
 def test_input_output_and_progress_in_tos(desk: Desk, server: EmbeddedServer, tos: LocalTos) -> None:
@@ -44,7 +50,7 @@ def test_input_output_and_progress_in_tos(desk: Desk, server: EmbeddedServer, to
     assert [text for text, _, _ in scored(fs, f"{output}/more/b c.parquet")] == TEXTS[:5]
     verified = desk.shell("verify", output, "--json")
     assert (verified.code, verified.json["compared"], verified.json["rows"]) == (0, 2, 17)
-    assert tos.keys("stat/") == []  # all is published: nothing is left to be copied
+    assert copies(tos) == []  # all is published
     assert tos.uploads() == []
     again = desk.run("--json")
     assert (again.code, again.json["worked"]) == (0, False)
@@ -113,12 +119,28 @@ def test_input_output_and_progress_in_s3(desk: Desk, server: EmbeddedServer, s3:
     assert desk.shell("verify", f"{s3}/out").code == 0
 
 
+def test_failed_rows_are_not_read_back_byte_by_byte(desk: Desk, server: EmbeddedServer, tos: LocalTos) -> None:
+    put(store(tos), f"{ROOT}/in/a.jsonl", lines(TEXTS * 4))
+    data = {"input_folder": f"{ROOT}/in", "output_folder": f"{ROOT}/out"}
+    with EmbeddedServer(MockOptions(faults=parse_faults({"score_missing": 0.4}))) as broken:
+        desk.task(broken.base_url, data=data, retry={"max_retries": 0})
+        assert desk.run().code == 3
+        assert desk.run("--retry_failed").code == 3  # now there is a history, too
+    desk.lose_machine()
+    desk.task(server.base_url, data=data, retry={"max_retries": 0})
+    tos.log.reset()
+    assert desk.run("--retry_failed").code == 0
+    read = [entry.key for entry in tos.requests("get_object") if "/failed/" in entry.key or "/history/" in entry.key]
+    assert 2 <= len(read) <= 8
+    assert desk.shell("verify", f"{ROOT}/out").code == 0
+
+
 def test_progress_in_tos_of_data_that_are_here(desk: Desk, server: EmbeddedServer, tos: LocalTos) -> None:
     desk.shell.rows("in/a.jsonl", 9)
     desk.task(server.base_url, data={"input_folder": "./in", "output_folder": "./out", "stat_folder": f"{ROOT}/stat"})
     assert desk.run().code == 0
     assert len(scored(LocalFileSystem(), str(desk.folder / "out/a.parquet"))) == 9
-    assert tos.keys("stat/") == []
+    assert copies(tos) == []
     assert (desk.folder / "out/.modelcall/locks").is_dir()
 
 
