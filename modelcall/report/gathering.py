@@ -30,6 +30,7 @@ BARS: Final = 20
 BUCKETS: Final = 8
 """Parts of such a score's range that rows are shown of."""
 _NAMED: Final = 5
+_COLUMNS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def _check_columns(wanted: Wanted, rows: Rows) -> None:
         if rows.seen and name not in rows.seen:
             raise ConfigError(
                 f"--by: the output has no column {name!r}{did_you_mean(name, list(rows.seen))}",
-                hint=f"It has {', '.join(rows.seen)}.",
+                hint=f"It has {', '.join(list(rows.seen)[:_COLUMNS])}{', …' if len(rows.seen) > _COLUMNS else ''}.",
             )
 
 

@@ -22,6 +22,8 @@ _FIRST_WIDTH: Final = 1 / 16
 _LONGEST_BATCH: Final = 30 * 86_400.0
 """Seconds; a line that tells of more is taken for damaged."""
 
+_LARGEST: Final = 1e13
+"""No count of a batch is larger, unless its line is damaged."""
 _SUMS: Final = ("rows", "failed", "prompt", "completion", "p50", "p95", "timed", "in_flight", "limit")
 _Key = TypeVar("_Key")
 
@@ -118,9 +120,7 @@ class Timeline:
         if line["run_id"] not in self._runs:
             return
         time = datetime.fromisoformat(line["time"])
-        end, seconds = time.timestamp(), float(line["seconds"])
-        if not 0 <= seconds <= _LONGEST_BATCH:
-            raise ValueError("no batch lasts so long")
+        end, seconds = time.timestamp(), _within(line["seconds"], _LONGEST_BATCH)
         whole = _whole(line, seconds)
         self.zone = self.zone or time.tzinfo
         self.rows += int(whole.rows)
@@ -153,23 +153,34 @@ class Timeline:
 
 
 def _whole(line: dict[str, Any], seconds: float) -> Interval:
-    rows, job = int(line["rows"]), int(line["job_index"])
+    rows, job = _count(line["rows"]), _count(line["job_index"])
     interval = Interval(
         rows=rows,
-        failed=int(line["failed"]),
-        prompt=int(line["prompt_tokens"]),
-        completion=int(line["completion_tokens"]),
-        retries=Counter({str(cause): int(count) for cause, count in line["retries"].items()}),
+        failed=_count(line["failed"]),
+        prompt=_count(line["prompt_tokens"]),
+        completion=_count(line["completion_tokens"]),
+        retries=Counter({str(cause): _count(count) for cause, count in line["retries"].items()}),
         covered=Counter({job: seconds}),
     )
     if latency := line.get("latency_seconds"):  # batches of earlier versions have none
-        interval.timed = rows
-        interval.p50, interval.p95 = latency["p50"] * rows, latency["p95"] * rows
-        interval.slowest = latency["max"]
+        p50, p95, slowest = (_within(latency[name], _LONGEST_BATCH) for name in ("p50", "p95", "max"))
+        interval.timed, interval.slowest = rows, slowest
+        interval.p50, interval.p95 = p50 * rows, p95 * rows
     if line["limit"]:
         interval.gauged = Counter({job: seconds})
-        interval.in_flight, interval.limit = line["in_flight"] * seconds, line["limit"] * seconds
+        interval.in_flight, interval.limit = _count(line["in_flight"]) * seconds, _count(line["limit"]) * seconds
     return interval
+
+
+def _count(value: Any) -> int:  # noqa: ANN401  whatever the line has
+    return int(_within(value, _LARGEST))
+
+
+def _within(value: Any, most: float) -> float:  # noqa: ANN401  whatever the line has
+    number = float(value)
+    if not 0 <= number <= most:
+        raise ValueError(f"{number} is not between 0 and {most}")
+    return number
 
 
 def _part(whole: Interval, share: float) -> Interval:

@@ -8,6 +8,7 @@ show by themselves.
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree.ElementTree import Element, fromstring
 
@@ -21,10 +22,15 @@ if TYPE_CHECKING:
 
     Series = Mapping[str, Sequence[float | None]]
 
+# The library's importer of maps, by a protocol that Python has given up: every later import would warn of it.
+sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
+
 _FONT: Final = 12
 _NAMESPACE: Final = "{http://www.w3.org/2000/svg}"
 _NUMBER: Final = re.compile(r"-?\d+\.\d{2,}")
 _LABEL_CHARS: Final = 26
+_PLAIN: Final = frozenset({"class", "viewBox", "text-anchor", "rx", "ry", "r"})
+"""Attributes that are taken over, beside the coordinates: never a style, which no strict policy lets in."""
 _COORDINATES: Final = frozenset({"x", "y", "d", "width", "height", "cx", "cy", "transform"})
 _TIMES_SHOWN: Final = 5
 _ROOM_FOR_A_TIME: Final = 32
@@ -139,13 +145,18 @@ def _svg(chart: Any, name: str) -> Element:  # noqa: ANN401  the library has no 
     for parent in list(root.iter()):
         parent.tag = parent.tag.removeprefix(_NAMESPACE)
         _name_values(parent)
-        for key, value in parent.attrib.items():
-            if key in _COORDINATES:
-                parent.set(key, _NUMBER.sub(lambda found: f"{float(found[0]):.1f}", value))
-    root.attrib.pop("id", None)
+        _strip(parent)
     root.set("role", "img")
     root.set("aria-label", name)
     return root
+
+
+def _strip(element: Element) -> None:
+    for key, value in list(element.attrib.items()):
+        if key in _COORDINATES:
+            element.set(key, _NUMBER.sub(lambda found: f"{float(found[0]):.1f}", value))
+        elif key not in _PLAIN:
+            del element.attrib[key]
 
 
 def _name_values(parent: Element) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-_UNITS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k"))
+_UNITS: Final = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
+"""From which number on, which unit."""
 _DAY: Final = 86_400.0
 _MINUTE: Final = 60.0
 
@@ -20,10 +21,10 @@ def whole(value: float) -> str:
 
 def short(value: float) -> str:
     """``12.3k``, ``4.56M``; small numbers as they are."""
-    for size, unit in _UNITS:
-        if abs(value) >= size:
-            scale = 1e3 if unit == "k" else size
-            return f"{value / scale:.3g}{unit}" if abs(value / scale) < 1e3 else f"{value / scale:,.0f}{unit}"  # noqa: PLR2004  a thousand
+    for limit, size, unit in _UNITS:
+        if abs(value) >= limit:
+            text = f"{value / size:.3g}"
+            return f"{value / size:,.0f}{unit}" if "e" in text else f"{text}{unit}"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.3g}"
 
 
