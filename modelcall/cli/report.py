@@ -15,7 +15,7 @@ from modelcall.config.environment import Environment
 from modelcall.config.loading import load_task
 from modelcall.config.paths import data_path, data_root
 from modelcall.config.storage import storage
-from modelcall.errors import ConfigError
+from modelcall.errors import ConfigError, FatalError
 from modelcall.report.card import card
 from modelcall.report.gathering import Wanted, gather
 from modelcall.report.page.whole import page
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _NAME = "report.html"
+_ELSEWHERE = "Name another place with --output."
 _EXAMPLES = """\
 \b
 Examples:
@@ -103,7 +104,11 @@ def _write(facts: Facts, place: tuple[FileSystem, str], *, with_card: bool) -> l
         stem = path.removesuffix(".html") if path.endswith(".html") else path
         texts[f"{stem}.md"] = card(facts).encode()
     for name, text in texts.items():
-        store.replace(name, text)
+        try:
+            store.replace(name, text)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise FatalError(f"{name}: the report cannot be written: {why}", hint=_ELSEWHERE) from error
     return list(texts)
 
 

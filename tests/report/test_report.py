@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import DatasetCard
 
+from modelcall.cli.main import COMMANDS
 from modelcall.report.page.figures import share, whole
 from tests.report.runs import TASK, finish, number_of, prepare, report, scored
 
@@ -38,7 +41,7 @@ def test_every_number_is_that_of_the_output(counted: Shell) -> None:
     good = [row for row in rows if row["api_status"] == "success"]
     assert 0 < len(good) < len(rows) == 300
     assert f"rows    300: {len(good)} scored, {300 - len(good)} failed" in done.out
-    assert f"\n{share(len(good), 300)}\n{len(good)} Scored\n" in page.text
+    assert f"\n{share(len(good), 300)}\n{len(good)} scored\n" in page.text
     assert f"\nFailed\n{300 - len(good)}\n" in page.text
     mean = sum(row["score"] for row in good) / len(good)
     assert f"\nMean score\n{mean:.3g}\n" in page.text
@@ -172,6 +175,32 @@ def test_a_run_that_has_published_nothing_yet(counted: Shell) -> None:
     page, _ = report(counted)
     assert "\nRows\n0\n0 of 2 published\n" in page.text
     assert set(page.sections) <= {"", "time", "settings"}
+
+
+def test_no_other_command_loads_the_library_of_charts() -> None:
+    modules = [f"modelcall.cli.{name.replace('-', '_')}" for name in COMMANDS if name != "report"]
+    code = f"import sys, {', '.join(modules)}; sys.exit('pygal' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_cannot_be_written_says_so(counted: Shell) -> None:
+    for output, why in (("logs", "Is a directory"), ("task.yaml/r.html", "File exists")):
+        done = counted("report", "task.yaml", "--output", output)
+        assert done.code == 4
+        assert f"stopped: {counted.folder}/{output}: the report cannot be written: {why}" in done.err
+        assert done.last == "next: Name another place with --output."
+
+
+def test_no_secret_of_the_environment_is_in_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    canary = "canary-4711-secret"
+    prepare(shell, reason=f'"the server said {canary} and Bearer abcdefgh12345678"', tags=f'["{canary}"]')
+    scored(shell)
+    monkeypatch.setenv("SOME_API_KEY", canary)
+    page, _ = report(shell, "task.yaml", "--card")
+    assert "the server said *** and Bearer ***" in page.section("failures")
+    for text in (page.written, (shell.folder / "r.md").read_text()):
+        assert canary not in text
+        assert "abcdefgh12345678" not in text
 
 
 def test_where_there_is_no_run_there_is_no_report(shell: Shell) -> None:

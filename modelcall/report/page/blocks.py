@@ -20,14 +20,18 @@ def section(name: str, title: str, *children: Element | None) -> Element:
     return el("section", el("h2", title), *children, id=name)
 
 
-def figure(title: str, chart: Element, *, legend: Sequence[str] = (), more: str = "") -> Element:
-    """A chart under its title; the names of the legend have the colours of the chart's series, in order."""
+def figure(title: str, chart: Element, *, legend: Sequence[str] = (), more: str = "", kind: str = "plain") -> Element:
+    """A chart under its title; the names of the legend have the colours of the chart's series, in order.
+
+    One of the ``kind`` ``bad`` has the colour of failures.
+    """
     names = [el("span", el("i", class_=f"key color-{number}"), name) for number, name in enumerate(legend)]
     return el(
         "figure",
         el("figcaption", el("b", title), el("small", more) if more else None),
         el("p", *names, class_="legend") if legend else None,
         el("div", chart, class_="chart"),
+        class_=kind,
     )
 
 

@@ -36,7 +36,7 @@ def _fold(name: str, count: int, picks: Picks, facts: Facts, words: Words) -> El
     found = [facts.samples.get(pick.output, pick.row) for pick in picks.in_order()]
     return el(
         "details",
-        el("summary", name, el("small", words(Phrase.SAMPLE_ROWS, count=whole(count)))),
+        el("summary", name, el("small", words(Phrase.COUNT_OF_ROWS, count=whole(count)))),
         *(_card(sample, words) for sample in found if sample is not None),
     )
 

@@ -84,7 +84,8 @@ def _by(facts: Facts, name: str, groups: Groups, words: Words, *, number: int) -
 def _multiple(name: str, group: Group, overall: list[Bar], shares: list[float], *, top: float, words: Words) -> Element:
     pairs = [(bar.label, part) for bar, part in zip(overall, shares, strict=True)]
     chart = bars(pairs, name=name, width=300, height=150, top=top, shown=lambda value: f"{value:.0f}%")
-    return figure(name, chart, more=f"{short(group.rows)} {words(Phrase.ROWS)} · ⌀ {group.scores.mean:.3g}")
+    rows = words(Phrase.COUNT_OF_ROWS, count=whole(group.rows))
+    return figure(name, chart, more=f"{rows} · ⌀ {group.scores.mean:.3g}")
 
 
 def _group_line(name: str, group: Group) -> list[str]:

@@ -99,7 +99,7 @@ def _failed(told: _Told, words: Words) -> Iterator[Element]:
     if any(at and at.failed for at in told.intervals):
         name = words(Phrase.FAILURES_OVER_TIME)
         series = {name: _counts(told, lambda at: at.failed)}
-        yield figure(name, stacked(told.labels, series, name=name, shown=short))
+        yield figure(name, stacked(told.labels, series, name=name, shown=short), kind="bad")
 
 
 def _tokens(told: _Told, words: Words) -> Iterator[Element]:

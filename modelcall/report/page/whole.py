@@ -97,7 +97,9 @@ def _all_cards(facts: Facts, words: Words) -> Iterator[Element]:
     counts = {"published": whole(files.published), "expected": whole(files.expected)}
     yield _card(words(Phrase.ROWS), _exact(files.rows), words(Phrase.FILES_OF, **counts))
     yield _card(
-        words(Phrase.SUCCESS_RATE), share(files.scored, files.rows), f"{whole(files.scored)} {words(Phrase.SCORED)}"
+        words(Phrase.SUCCESS_RATE),
+        share(files.scored, files.rows),
+        words(Phrase.SCORED_ROWS, count=whole(files.scored)),
     )
     of_all = words(Phrase.OF_ALL, share=share(files.failed, files.rows))
     yield _card(words(Phrase.FAILED), _exact(files.failed), of_all, kind="bad" if files.failed else "good")

@@ -39,6 +39,7 @@ class Phrase(Enum):
     # key numbers
     ROWS = Both("Rows", "行数")
     SCORED = Both("Scored", "成功")
+    SCORED_ROWS = Both("{count} scored", "{count} 行成功")
     FAILED = Both("Failed", "失败")
     SUCCESS_RATE = Both("Success rate", "成功率")
     MEAN_SCORE = Both("Mean {name}", "{name} 均值")
@@ -161,7 +162,7 @@ class Phrase(Enum):
         "Drawn at random, the same ones each time. Texts are cut to {chars} characters.",
         "随机抽取，每次相同。文本截取前 {chars} 个字符。",
     )
-    SAMPLE_ROWS = Both("{count} rows", "{count} 行")
+    COUNT_OF_ROWS = Both("{count} rows", "{count} 行")
     PLACE = Both("{file}, row {row}", "{file} 第 {row} 行")
     NO_TEXT = Both("The output does not hold the text of this row.", "输出中没有这一行的文本。")
     MORE_CHARS = Both("… {count} more characters", "… 还有 {count} 个字符")
