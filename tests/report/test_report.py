@@ -13,13 +13,15 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from modelcall.cli.main import COMMANDS
+from modelcall.mock.faults.rules import parse_faults
+from modelcall.mock.options import MockOptions
+from modelcall.mock.process import EmbeddedServer
 from modelcall.report.page.figures import share, whole
 from tests.report.runs import TASK, finish, number_of, prepare, report, scored
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelcall.mock.process import EmbeddedServer
     from tests.cli.shell import Shell
     from tests.report.markup import Page
 
@@ -261,10 +263,12 @@ def test_a_scorer_without_numbers_has_tags_and_samples_alone(shell: Shell) -> No
     text = path.read_text().replace('"score": "int", ', "").replace('"share": "float", ', "")
     path.write_text(text.replace('"score": number % 6, ', "").replace('"share": share, ', ""))
     scored(shell)
-    page, _ = report(shell, "out")
+    page, _ = report(shell, "out", "--samples", "40")
     assert "scores" not in page.sections
     assert "all: " in page.section("tags")
-    assert "Document " in page.section("samples")
+    texts = [row["text"] for row in rows_of(shell.folder / "out") if row["text"] in page.section("samples")]
+    assert len(texts) == 40
+    assert all(number_of(text) % 10 for text in texts)
     [languages, _] = [table for table in page.tables if table[0][:2] == ["Group", "Rows"]]
     assert {tuple(row[3:]) for row in languages[1:]} == {("–", "–")}
 
@@ -362,6 +366,27 @@ def test_tokens_and_cost_of_a_judge(shell: Shell, server: EmbeddedServer) -> Non
         assert "Rate {text}" in page.section("settings")
         assert "judge" in page.text
         assert '"score":' in page.section("samples")
+
+
+@pytest.mark.parametrize("on_error", ["keep", "drop"])
+def test_tokens_of_failed_rows_count_once_wherever_they_stand(shell: Shell, on_error: str) -> None:
+    prepare(shell, 60)
+    with EmbeddedServer(MockOptions(faults=parse_faults(["score_missing=0.4"]))) as faulty:
+        text = PRICED % faulty.base_url + f"options: {{on_error: {on_error}, max_failed_ratio: 1}}\n"
+        (shell.folder / "task.yaml").write_text(text + "retry: {enable_format_validation_retry: false}\n")
+        assert shell("run-task", "task.yaml", "-q").code == 0
+    folder = shell.folder / "out"
+    rows = rows_of(folder)
+    failed = [json.loads(line) for path in folder.rglob("failed/*") for line in path.read_text().splitlines()]
+    assert len(failed) > 5
+    assert len(rows) == (60 if on_error == "keep" else 60 - len(failed))
+    spent = sum(row["api_completion_tokens"] or 0 for row in rows)
+    if on_error == "drop":
+        spent += sum(line["usage"]["completion_tokens"] for line in failed)
+    page, _ = report(shell)
+    [tokens] = [{row[0]: row[1:] for row in table[1:]} for table in page.tables if table[0][1:2] == ["Total"]]
+    assert tokens["Completion"][0] == whole(spent)
+    assert "Missing required keys" in page.section("failures")
 
 
 def test_without_prices_the_cost_is_unknown(shell: Shell, server: EmbeddedServer) -> None:
