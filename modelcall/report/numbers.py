@@ -115,7 +115,8 @@ class Histogram:
             return
         self.count += count
         self._total += value * count
-        self.low, self.high = min(self.low, value), max(self.high, value)
+        self.low = min(self.low, value)
+        self.high = max(self.high, value)
         bin_ = self._bin(value)
         bin_.count += count
         if pick is not None:
@@ -170,12 +171,19 @@ class Histogram:
         ]
 
     def _bin(self, value: float) -> Bin:
-        if self._width is None and value not in self._bins and len(self._bins) == FEW:
+        known = self._bins.get(value) if self._width is None else None
+        return known or self._made(value)
+
+    def _made(self, value: float) -> Bin:
+        if self._width is None and len(self._bins) == FEW:
             spread = self.high / _FIRST - self.low / _FIRST
             self._widen(max(10.0 ** math.floor(math.log10(spread)), _NARROWEST))
-        while self._width is not None and max(abs(self.low), abs(self.high)) / self._width > _EXACT:
+        while self._width is not None and abs(value) / self._width > _EXACT:
             self._widen(self._width * _COARSER)
-        bin_ = self._bins.setdefault(self._key(value, self._width), Bin(0, Picks(self._most)))
+        key = self._key(value, self._width)
+        bin_ = self._bins.get(key)
+        if bin_ is None:
+            bin_ = self._bins[key] = Bin(0, Picks(self._most))
         if self._width is not None and len(self._bins) > _FINE:
             self._widen(self._width * _COARSER)
             return self._bins[self._key(value, self._width)]
