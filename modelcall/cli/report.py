@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelcall.cli.failing import FAILED_ROWS, OK
+from modelcall.cli.failing import FAILED_ROWS, OK, usage_error
 from modelcall.cli.options import Fs, Json, Root, Set
 from modelcall.cli.output import message, result, result_json, shown, table
 from modelcall.config.environment import Environment
 from modelcall.config.loading import load_task
 from modelcall.config.paths import data_path, data_root
 from modelcall.config.storage import storage
-from modelcall.errors import ConfigError, FatalError
+from modelcall.errors import FatalError
 from modelcall.report.card import card
 from modelcall.report.gathering import Wanted, gather
 from modelcall.report.page.whole import page
@@ -23,6 +23,8 @@ from modelcall.task_manager.reporting import subject_of_output, subject_of_task
 from modelcall.task_manager.stores import Stores
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from modelcall.fs.base import FileSystem
     from modelcall.report.gathering import Facts
     from modelcall.report.subject import Subject
@@ -71,15 +73,15 @@ def report(
 ) -> int:
     """Write a report on a run: one HTML file that needs nothing else."""
     environment = Environment.read()
-    base = data_root(environment=environment, root=root, fs=fs, task_root=None, task_fs=None)
-    stores = Stores(storage(environment, base), environment)
     if subject.endswith((".yaml", ".yml")):
         loaded = load_task(subject, overrides=overrides or (), root=root, fs=fs, for_run=False)
         stores = Stores(loaded.storage, loaded.environment)
         on = subject_of_task(loaded, logs=log_dir)
     elif overrides:
-        raise ConfigError("--set changes a task: an output has none", hint="Name the task file.")
+        raise usage_error("--set changes a task, and an output has none", hint="name the task file")
     else:
+        base = data_root(environment=environment, root=root, fs=fs, task_root=None, task_fs=None)
+        stores = Stores(storage(environment, base), environment)
         path = data_path(subject, root=base.base, environment=environment)
         on = subject_of_output(path, stores, environment, logs=log_dir)
     facts = gather(on, Wanted(by=tuple(by or ()), samples=samples))
@@ -113,28 +115,29 @@ def _write(facts: Facts, place: tuple[FileSystem, str], *, with_card: bool) -> l
 
 
 def _show(facts: Facts, written: list[str], *, as_json: bool) -> None:
-    files = facts.files
     if as_json:
-        rows = {"total": files.rows, "scored": files.scored, "failed": files.failed}
-        counts = {"expected": files.expected, "published": files.published}
-        result_json(
-            {
-                "report": written[0],
-                "card": [*written, None][1],
-                "files": counts,
-                "rows": rows,
-                "problems": files.problems,
-            }
-        )
+        result_json(_as_json(facts, written))
     else:
-        left = f", {files.unpublished:,} not yet" if files.unpublished else ""
-        pairs = [
-            ("report", shown(written[0])),
-            *(("card", shown(path)) for path in written[1:]),
-            ("files", f"{files.published:,} published{left}"),
-            ("rows", f"{files.rows:,}: {files.scored:,} scored, {files.failed:,} failed"),
-        ]
-        result(table(pairs))
-    if files.problems:
-        lines = [f"could not be read: {shown(problem)}" for problem in files.problems]
+        result(table(list(_pairs(facts, written))))
+    if facts.files.problems:
+        lines = [f"could not be read: {shown(problem)}" for problem in facts.files.problems]
         message(*lines, "next: start the run's command again, or restore the files")
+
+
+def _as_json(facts: Facts, written: list[str]) -> dict[str, Any]:
+    files = facts.files
+    return {
+        "report": written[0],
+        "card": written[1] if len(written) > 1 else None,
+        "files": {"expected": files.expected, "published": files.published},
+        "rows": {"total": files.rows, "scored": files.scored, "failed": files.failed},
+        "problems": files.problems,
+    }
+
+
+def _pairs(facts: Facts, written: list[str]) -> Iterator[tuple[str, str]]:
+    files = facts.files
+    yield "report", shown(written[0])
+    yield from (("card", shown(path)) for path in written[1:])
+    yield "files", f"{files.published:,} published" + (f", {files.unpublished:,} not yet" if files.unpublished else "")
+    yield "rows", f"{files.rows:,}: {files.scored:,} scored, {files.failed:,} failed"

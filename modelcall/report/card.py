@@ -124,7 +124,7 @@ def _scores(facts: Facts, writer: _Writer, words: Words) -> Iterator[str]:
     yield from (f"## {words(Phrase.SCORES)}", "")
     bars = ((bar.label, whole(bar.count), share(bar.count, numbers.count)) for bar in numbers.bars(BARS))
     yield from writer.table([writer.inline(rows.main), words(Phrase.ROWS), "%"], bars)
-    for name in facts.by:
+    for name in (name for name in facts.by if name in rows.groups):
         groups = sorted(rows.groups[name].groups.items(), key=lambda pair: (-pair[1].rows, pair[0]))[:_GROUPS]
         head = [writer.inline(name), words(Phrase.ROWS), words(Phrase.FAILURE_RATE), words(Phrase.MEAN)]
         means = (f"{group.scores.mean:.3g}" if group.scores.count else "–" for _, group in groups)

@@ -165,8 +165,8 @@ def test_an_unfinished_run_is_told_of_as_far_as_it_is(counted: Shell) -> None:
     (counted.folder / "out/.modelcall/manifest/part-1.parquet.json").unlink()
     page, done = report(counted)
     assert "files   1 published, 1 not yet" in done.out
-    assert "unfinished" in page.text
-    assert "1 of 2 files are not published yet" in page.text
+    assert "incomplete" in page.text
+    assert "1 of 2 files are not published: " in page.text
     assert "The first: part-1.parquet." in page.text
     assert "\nRows\n150\n1 of 2 published\n" in page.text
 

@@ -32,8 +32,8 @@ class Phrase(Enum):
     SCORER = Both("Scorer", "打分器")
     INPUT = Both("Input", "输入")
     OUTPUT = Both("Output", "输出")
-    FINISHED = Both("finished", "已完成")
-    UNFINISHED = Both("unfinished", "未完成")
+    FINISHED = Both("complete", "完整")
+    UNFINISHED = Both("incomplete", "不完整")
     AS_OF = Both("As of {time}", "截至 {time}")
 
     # key numbers
@@ -56,9 +56,9 @@ class Phrase(Enum):
 
     # notices
     NOTE_UNFINISHED = Both(
-        "The run is unfinished: {unpublished} of {expected} files are not published yet. Their rows are not in this"
-        " report. The first: {names}.",
-        "运行尚未完成：{expected} 个文件中有 {unpublished} 个尚未发布，其中的行不在本报告内。例如：{names}。",
+        "{unpublished} of {expected} files are not published: the run goes on, was stopped, or could not use them."
+        " Their rows are not in this report. The first: {names}.",
+        "{expected} 个文件中有 {unpublished} 个没有发布：运行仍在进行、已停下，或无法处理它们。其中的行不在本报告内。例如：{names}。",
     )
     NOTE_PARTIAL = Both(
         "{partial} files are partial: debug limits were set.", "{partial} 个文件不完整：运行时设置了调试上限。"
