@@ -58,7 +58,8 @@ class Phrase(Enum):
     NOTE_UNFINISHED = Both(
         "{unpublished} of {expected} files are not published: the run goes on, was stopped, or could not use them."
         " Their rows are not in this report. The first: {names}.",
-        "{expected} 个文件中有 {unpublished} 个没有发布：运行仍在进行、已停下，或无法处理它们。其中的行不在本报告内。例如：{names}。",
+        "{expected} 个文件中有 {unpublished} 个没有发布：运行仍在进行、已停下，或无法处理它们。"
+        "其中的行不在本报告内。例如：{names}。",
     )
     NOTE_PARTIAL = Both(
         "{partial} files are partial: debug limits were set.", "{partial} 个文件不完整：运行时设置了调试上限。"
