@@ -19,7 +19,7 @@ from modelcall.report.subject import expected
 from modelcall.report.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from modelcall.report.numbers import Bar
     from modelcall.report.subject import Expected, Subject
@@ -75,6 +75,18 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
+class LastStart:
+    """What the final statistics tell of the last start of a shard."""
+
+    job: str
+    exit_code: str
+    reason: str | None
+    """Why it stopped before its end; None: it did not."""
+    latency: Mapping[str, float]
+    """Seconds by percentile; empty if it asked nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What there is to tell."""
 
@@ -86,8 +98,7 @@ class Facts:
     samples: Samples
     timeline: Timeline | None
     """None: no batch details of these runs are at hand."""
-    stats: list[dict[str, Any]]
-    """Final statistics of the last start of each shard."""
+    starts: list[LastStart]
 
     @property
     def by(self) -> list[str]:
@@ -126,7 +137,7 @@ def gather(subject: Subject, wanted: Wanted) -> Facts:
         failures=failures,
         samples=Samples(text_column=subject.setting("task", "data", "input_key"), by=wanted.by or list(rows.groups)),
         timeline=_timeline(subject, files),
-        stats=list(_stats(subject, files)),
+        starts=list(_starts(subject, files)),
     )
     for number, picks in groupby(sorted(_picks(facts), key=_output), key=_output):
         with _noting(files, published[number].name):
@@ -198,11 +209,22 @@ def _timeline(subject: Subject, files: Files) -> Timeline | None:
     return timeline if timeline.rows else None
 
 
-def _stats(subject: Subject, files: Files) -> Iterator[dict[str, Any]]:
-    """Yield the final statistics that are of the run's starts."""
+def _starts(subject: Subject, files: Files) -> Iterator[LastStart]:
+    """Yield the last starts, as far as they are of the run."""
     runs = {record.run for each in subject.passes for record in each.runs}
     for path in subject.stats:
         with _noting(files, path.name):
             stats = orjson.loads(path.read_bytes())
             if isinstance(stats, dict) and stats.get("run_id") in runs:
-                yield stats
+                yield _start(stats)
+
+
+def _start(stats: dict[str, Any]) -> LastStart:
+    reason, latency = stats.get("reason"), stats.get("latency_seconds")
+    numbers = latency.items() if isinstance(latency, dict) else ()
+    return LastStart(
+        job=str(stats.get("job_index", "")),
+        exit_code=str(stats.get("exit_code", "")),
+        reason=str(reason) if reason else None,
+        latency={name: value for name, value in numbers if isinstance(value, int | float)},
+    )

@@ -161,6 +161,27 @@ def test_batch_details_of_other_runs_do_not_count_and_a_part_is_told(counted: Sh
     assert "No batch details of this run are at hand" in page.text
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"latency_seconds": None},
+        {"latency_seconds": {"p50": "x", "p90": None}},
+        {"latency_seconds": [1], "reason": [2]},
+    ],
+)
+def test_odd_final_statistics_cost_their_table_alone(counted: Shell, changes: dict[str, Any]) -> None:
+    path = counted.folder / "logs/counted_final_stats.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    page, _ = report(counted)
+    assert "time" in page.sections
+    assert "Latency of the last start" not in page.text
+    assert ("The last start ended before the end (exit code 0): [2]" in page.text) is ("reason" in changes)
+    path.write_text("{broken")
+    page, done = report(counted, code=3)
+    assert "could not be read: counted_final_stats.json: " in done.err
+    assert "time" in page.sections
+
+
 def test_an_unfinished_run_is_told_of_as_far_as_it_is(counted: Shell) -> None:
     (counted.folder / "out/.modelcall/manifest/part-1.parquet.json").unlink()
     page, done = report(counted)

@@ -47,9 +47,9 @@ def _of_logs(facts: Facts, words: Words) -> Iterator[str]:
         yield words(Phrase.NOTE_SOME_LOGS, told=whole(line.rows), rows=whole(facts.files.rows))
     if line is not None and line.damaged:
         yield words(Phrase.NOTE_DAMAGED_LINES, count=whole(line.damaged))
-    for stats in facts.stats:
-        if stats.get("reason"):
-            yield words(Phrase.NOTE_STOPPED, code=stats.get("exit_code"), reason=stats["reason"])
+    for start in facts.starts:
+        if start.reason is not None:
+            yield words(Phrase.NOTE_STOPPED, code=start.exit_code, reason=start.reason)
 
 
 def _of_columns(facts: Facts, words: Words) -> Iterator[str]:

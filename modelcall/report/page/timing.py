@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from modelcall.report.page.blocks import figure, grid, note, section, table
 from modelcall.report.page.charts import lines, stacked
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from xml.etree.ElementTree import Element
 
-    from modelcall.report.gathering import Facts
+    from modelcall.report.gathering import Facts, LastStart
     from modelcall.report.timeline import Interval, Timeline
 
 _CAUSES: Final = 5
@@ -123,13 +123,12 @@ def _of_causes(told: _Told, causes: Sequence[str]) -> list[float | None]:
 
 
 def _last_start(facts: Facts, words: Words) -> Iterator[Element]:
-    found = [stats for stats in facts.stats if isinstance(stats.get("latency_seconds"), dict)]
+    found = [start for start in facts.starts if start.latency]
     if found:
         head = [words(Phrase.JOB), *_LATENCIES]
         yield figure(words(Phrase.LAST_START), table(head, map(_latency_line, found), numeric=range(1, 6)))
 
 
-def _latency_line(stats: dict[str, Any]) -> list[str]:
-    seconds = stats["latency_seconds"]
-    values = (seconds.get(name) for name in _LATENCIES)
-    return [str(stats.get("job_index", "")), *("–" if value is None else seconds_of(value) for value in values)]
+def _latency_line(start: LastStart) -> list[str]:
+    values = (start.latency.get(name) for name in _LATENCIES)
+    return [start.job, *("–" if value is None else seconds_of(value) for value in values)]

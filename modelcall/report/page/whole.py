@@ -127,7 +127,7 @@ def _time_cards(facts: Facts, words: Words) -> Iterator[Element]:
     )
     ended = ended.removeprefix(f"{began[:10]} ")
     yield _card(words(Phrase.DURATION), duration(line.seconds), f"{began} – {ended}")
-    median = next((stats["latency_seconds"].get("p50") for stats in facts.stats if "latency_seconds" in stats), None)
+    median = next((start.latency["p50"] for start in facts.starts if "p50" in start.latency), None)
     small = f"{words(Phrase.LATENCY)} p50 {seconds_of(median)}" if median is not None else ""
     yield _card(words(Phrase.RATE), short(line.rows / line.seconds), small)
 
