@@ -34,15 +34,15 @@ _GROUPS: Final = 20
 
 def card(facts: Facts) -> str:
     """Return the card: the same facts give the same text."""
-    text = "\n".join(_lines(facts, _Writer(facts), Words(facts.subject.language)))
+    text = "\n".join(_lines(facts, Writer(facts.subject.secrets), Words(facts.subject.language)))
     return redact(text, facts.subject.secrets)
 
 
-class _Writer:
+class Writer:
     """Texts as Markdown that means nothing."""
 
-    def __init__(self, facts: Facts) -> None:
-        self._secrets = facts.subject.secrets
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = tuple(secrets)
 
     def inline(self, text: object) -> str:
         """A text within a line."""
@@ -64,7 +64,7 @@ class _Writer:
         yield ""
 
 
-def _lines(facts: Facts, writer: _Writer, words: Words) -> Iterator[str]:
+def _lines(facts: Facts, writer: Writer, words: Words) -> Iterator[str]:
     yield from ("---", yaml.safe_dump(_front(facts), allow_unicode=True, sort_keys=False).rstrip(), "---", "")
     yield from (f"# {writer.inline(facts.subject.task)}", "")
     if description := facts.subject.setting("task", "description"):
@@ -110,13 +110,13 @@ def _numbers(facts: Facts, words: Words) -> Iterator[tuple[str, str]]:
         yield words(Phrase.COST), money(facts.cost, subject.prices.currency)
 
 
-def _columns(facts: Facts, writer: _Writer, words: Words) -> Iterator[str]:
+def _columns(facts: Facts, writer: Writer, words: Words) -> Iterator[str]:
     yield from (f"## {words(Phrase.COLUMNS)}", "")
     yield from (f"- {writer.inline(name)}" for name in facts.rows.seen)
     yield ""
 
 
-def _scores(facts: Facts, writer: _Writer, words: Words) -> Iterator[str]:
+def _scores(facts: Facts, writer: Writer, words: Words) -> Iterator[str]:
     rows = facts.rows
     if rows.main not in rows.numbers:
         return
@@ -137,7 +137,7 @@ def _scores(facts: Facts, writer: _Writer, words: Words) -> Iterator[str]:
         )
 
 
-def _failures(facts: Facts, writer: _Writer, words: Words) -> Iterator[str]:
+def _failures(facts: Facts, writer: Writer, words: Words) -> Iterator[str]:
     kinds = facts.failures.in_order()
     if kinds:
         yield from (f"## {words(Phrase.FAILURES)}", "")
@@ -145,7 +145,7 @@ def _failures(facts: Facts, writer: _Writer, words: Words) -> Iterator[str]:
         yield from writer.table([words(each) for each in (Phrase.KIND, Phrase.ROWS, Phrase.FIRST_REASON)], lines)
 
 
-def _prompt(facts: Facts, writer: _Writer, words: Words) -> Iterator[str]:
+def _prompt(facts: Facts, writer: Writer, words: Words) -> Iterator[str]:
     for phrase, key in ((Phrase.SYSTEM_PROMPT, "system_text"), (Phrase.PROMPT, "prompt_text")):
         if text := facts.subject.setting("prompt", "prompt_template", key):
             yield from (f"## {words(phrase)}", "")
