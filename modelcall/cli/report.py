@@ -55,7 +55,11 @@ def report(
     ] = None,
     by: Annotated[
         list[str] | None,
-        typer.Option("--by", metavar="COLUMN", help="Group scores by a column; repeatable. Default: language, source."),
+        typer.Option(
+            "--by",
+            metavar="COLUMN",
+            help="Group scores by a column; repeatable. Default: language, source or their like.",
+        ),
     ] = None,
     samples: Annotated[
         int, typer.Option("--samples", metavar="N", min=0, max=50, help="Rows shown of each score and failure.")
