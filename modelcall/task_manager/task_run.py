@@ -92,6 +92,7 @@ class TaskRun:
 
         Raises:
             ConfigError: Nothing was started.
+            FatalError: It was to stop before anything was.
         """
         self._places.check(world_size=self.shard.world_size)
         try:
@@ -99,6 +100,8 @@ class TaskRun:
             self._schema = self._unify(store)
             start = await asyncio.to_thread(self._begin, store)
         except FatalError as error:
+            if self._stop.signal is not None:
+                raise
             raise ConfigError(error.message, hint=error.hint) from error
         except OSError as error:
             where = error.filename or self._loaded.paths.output
