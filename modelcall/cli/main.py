@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "preprocess": "Turn raw files into clean Parquet files of one form, on all cores.",
     "validate": "Show all mistakes of a task file at once; starts nothing.",
     "results": "Show the answers of a run as they are, while it goes on or after it.",
+    "report": "Write a report on a run: one HTML file to look at and to send around.",
     "verify": "Read again what a run wrote, and prove that every row is there once.",
     "schema": "Print the JSON Schema of task, model or prompt files, for editors.",
     "serve-mock": "Serve an OpenAI-compatible judge on this machine, with faults if you like.",

@@ -15,8 +15,8 @@ from modelcall.cli.failing import log_in_use, usage_error
 from modelcall.cli.live import live_view, wants_live_view
 from modelcall.cli.observing import Watch
 from modelcall.cli.output import message, result, result_json, shown
-from modelcall.cli.report import Report, totals
 from modelcall.cli.signals import heeded
+from modelcall.cli.summary_table import Report, totals
 from modelcall.errors import ConfigError, FatalError
 from modelcall.garbage import collect_less, hold_less
 from modelcall.log import LogSettings, Message, OpenLog, log_path, say, setup

@@ -28,6 +28,7 @@ from modelcall.config.fields import (
 )
 from modelcall.config.urls import UrlRefusedError, normal_url
 
+_TOKENS_PRICED: Final = 1_000_000
 EMBEDDED: Final = "embedded"
 """The provider that a run starts for itself."""
 
@@ -131,6 +132,11 @@ class Prices(Block):
     completion: Price = Field(description="Tokens of the answer.")
     cached: Price | None = Field(default=None, description="Tokens of the prompt that came from a cache.")
     currency: Text = Field(default="USD", description="Currency, as it is shown.")
+
+    def amount(self, *, prompt: int, completion: int, cached: int) -> float:
+        """What tokens cost. Cached ones are part of the prompt's; without a price of their own they cost the same."""
+        of_cached = self.prompt if self.cached is None else self.cached
+        return ((prompt - cached) * self.prompt + cached * of_cached + completion * self.completion) / _TOKENS_PRICED
 
 
 class EmbeddedBlock(Block):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelcall.observe.batches import Batch
+
+_SHARES: Final = {"p50": 0.5, "p95": 0.95, "max": 1.0}
 
 
 class Gauge(Protocol):
@@ -63,6 +65,7 @@ class BatchDetails:
             "completion_tokens": batch.completion_tokens,
             "failures": batch.failures,
             "retries": batch.retries,
+            "latency_seconds": {name: round(batch.latency(share), 4) for name, share in _SHARES.items()},
             "in_flight": self.gauge.in_use if self.gauge else None,
             "limit": self.gauge.limit if self.gauge else None,
         }

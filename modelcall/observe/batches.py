@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from modelcall.observe.events import retry_cause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from modelcall.types import FileCounts, Outcome, RowRef
 
@@ -35,11 +36,17 @@ class Batch:
     """By error type."""
     retries: Mapping[str, int] = field(default_factory=dict)
     """By cause, told while the batch lasted."""
+    latencies: Sequence[float] = ()
+    """Seconds in flight of each row, the shortest first."""
 
     @property
     def seconds(self) -> float:
         """How long it took."""
         return self.ended - self.began
+
+    def latency(self, share: float) -> float:
+        """The time in flight that ``share`` (above 0, at most 1) of the rows do not pass."""
+        return self.latencies[math.ceil(share * len(self.latencies)) - 1]
 
 
 class BatchListener(Protocol):
@@ -70,6 +77,7 @@ class Batches:
         self._rows = self._scored = self._prompt = self._completion = 0
         self._failures: Counter[str] = Counter()
         self._retries: Counter[str] = Counter()
+        self._latencies: list[float] = []
 
     def file_started(self, file: str, *, recorded: int) -> None:
         """Batches do not follow files."""
@@ -83,6 +91,7 @@ class Batches:
     def row_done(self, ref: RowRef, outcome: Outcome) -> None:  # noqa: ARG002  the protocol's signature
         """Count a row; the last of a batch ends it."""
         self._rows += 1
+        self._latencies.append(outcome.seconds)
         if outcome.error_type is None:
             self._scored += 1
         else:
@@ -122,4 +131,5 @@ class Batches:
             completion_tokens=self._completion,
             failures={str(kind): count for kind, count in self._failures.items()},
             retries=dict(self._retries),
+            latencies=sorted(self._latencies),
         )

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from modelcall.config.model import Prices
     from modelcall.observe.snapshot import Snapshot
 
-_PER = 1_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -21,16 +19,11 @@ class Cost:
 
 
 def cost(now: Snapshot, prices: Prices | None) -> Cost | None:
-    """Return what a start's tokens cost; None where prices are unknown: nothing is made up.
-
-    Cached tokens are part of the prompt's; without a price of their own they cost what the others do.
-    """
+    """Return what a start's tokens cost; None where prices are unknown: nothing is made up."""
     if prices is None:
         return None
-    fresh = now.prompt_tokens - now.cached_tokens
-    of_cached = prices.prompt if prices.cached is None else prices.cached
-    spent = fresh * prices.prompt + now.cached_tokens * of_cached + now.completion_tokens * prices.completion
-    return Cost(spent / _PER, prices.currency)
+    spent = prices.amount(prompt=now.prompt_tokens, completion=now.completion_tokens, cached=now.cached_tokens)
+    return Cost(spent, prices.currency)
 
 
 def cost_fields(now: Snapshot, prices: Prices | None) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class TaskRun:
 
         Raises:
             ConfigError: Nothing was started.
-            FatalError: Preprocessing cannot go on.
+            FatalError: Preprocessing cannot go on, or it was to stop before anything was begun.
         """
         self._places.check(world_size=self.shard.world_size)
         if not await self._input.prepare(fresh=self._invocation.fresh, shared=self.shard.world_size > 1, log=log):
@@ -104,6 +104,8 @@ class TaskRun:
             self._schema = self._unify(store)
             start = await asyncio.to_thread(self._begin, store)
         except FatalError as error:
+            if self._stop.signal is not None:
+                raise
             raise ConfigError(error.message, hint=error.hint) from error
         except OSError as error:
             where = error.filename or self._loaded.paths.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -287,10 +288,10 @@ def test_batch_details_are_appended_a_line_a_batch(tmp_path: Path) -> None:
     for run_id in ("run-1", "run-2"):
         observers = details(tmp_path / "logs", clock, run_id=run_id)
         observers.client_event("retry", {"cause": "connect"})
-        for outcome in (SCORED, SCORED, FAILED):
-            observers.row_done(REF, outcome)
+        for outcome, seconds in ((SCORED, 0.25), (SCORED, 8.0), (FAILED, 0.125)):
+            observers.row_done(REF, replace(outcome, seconds=seconds))
         clock.now += 2
-        observers.row_done(REF, SCORED)
+        observers.row_done(REF, replace(SCORED, seconds=0.5))
         observers.row_done(REF, SCORED)
         observers.flush()
     lines = (tmp_path / "logs" / "rating_job003_batch_details.jsonl").read_text().splitlines()
@@ -317,10 +318,12 @@ def test_batch_details_are_appended_a_line_a_batch(tmp_path: Path) -> None:
         "completion_tokens": 6,
         "failures": {"invalid_output": 1},
         "retries": {"connect": 1},
+        "latency_seconds": {"p50": 0.25, "p95": 8.0, "max": 8.0},
         "in_flight": None,
         "limit": None,
     }
     assert records[1]["retries"] == {}
+    assert records[1]["latency_seconds"] == {"p50": 0.0, "p95": 0.0, "max": 0.0}
     assert records[1]["rows_per_minute"] is None
 
 

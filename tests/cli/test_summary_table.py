@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modelcall.cli.report import Report, totals
+from modelcall.cli.summary_table import Report, totals
 from modelcall.config.model import Prices
 from modelcall.config.shard import Shard
 from modelcall.errors import FatalError
