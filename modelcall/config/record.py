@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from modelcall.config.model import ModelConfig
 
 _HIDDEN: Final = "***"
+_SHORTEST: Final = 8
+"""Characters of a header's value from which on it may be a credential."""
 
 
 def resolved_config(loaded: LoadedTask) -> dict[str, Any]:
@@ -39,3 +41,12 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
         "hosts_file": endpoint.hosts_file,
         "is_embedded": endpoint.is_embedded,
     }
+
+
+def secrets_of(loaded: LoadedTask) -> tuple[str, ...]:
+    """Return the texts that must stand in nothing that a run writes or says: keys, and headers, which may hold one."""
+    headers = loaded.model.headers.values() if loaded.model else ()
+    # Servers repeat a credential without its scheme: "Bearer", "Basic".
+    parts = [part for value in headers for part in (value, value.partition(" ")[2]) if len(part) >= _SHORTEST]
+    key = [loaded.endpoint.api_key.reveal()] if loaded.endpoint and loaded.endpoint.api_key else []
+    return tuple(dict.fromkeys((*loaded.environment.secrets(), *key, *parts)))

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modelcall.observe.distribution import Distribution
 from modelcall.observe.events import retry_cause
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Batch:
     """By error type."""
     retries: Mapping[str, int] = field(default_factory=dict)
     """By cause, told while the batch lasted."""
+    scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """How the numbers among the scores are distributed, by column."""
 
     @property
     def seconds(self) -> float:
@@ -70,6 +73,7 @@ class Batches:
         self._rows = self._scored = self._prompt = self._completion = 0
         self._failures: Counter[str] = Counter()
         self._retries: Counter[str] = Counter()
+        self._scores = Distribution()
 
     def file_started(self, file: str, *, recorded: int) -> None:
         """Batches do not follow files."""
@@ -85,6 +89,7 @@ class Batches:
         self._rows += 1
         if outcome.error_type is None:
             self._scored += 1
+            self._scores.add(outcome.values or {})
         else:
             self._failures[outcome.error_type] += 1
         if outcome.usage is not None:
@@ -122,4 +127,5 @@ class Batches:
             completion_tokens=self._completion,
             failures={str(kind): count for kind, count in self._failures.items()},
             retries=dict(self._retries),
+            scores=self._scores.as_json(),
         )

@@ -121,7 +121,8 @@ def build(ref: str, options: Mapping[str, Any], *, max_concurrent: int) -> Custo
         "scorer_source": _source_hash(found.target),
         "scorer_options": json.dumps(options, sort_keys=True, default=str, ensure_ascii=False),
     }
-    return CustomScorer(scorer, Permits(max_concurrent), identity=identity)
+    threads = None if inspect.iscoroutinefunction(getattr(scorer, "score", None)) else max_concurrent
+    return CustomScorer(scorer, Permits(max_concurrent, most=threads), identity=identity)
 
 
 @dataclass(frozen=True, slots=True)

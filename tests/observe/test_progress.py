@@ -46,10 +46,11 @@ def test_everything_is_counted() -> None:
     counters = progress(gauge=Gauge())
     counters.file_started("a", recorded=4)
     counters.file_started("b", recorded=0)
+    counters.client_event("retry", {"cause": "http 503", "request_id": "r"})
+    counters.client_event("format", {"cause": "not_json", "retrying": True, "request_id": "r"})
+    assert (counters.snapshot().attempts, counters.snapshot().retrying) == (2, 1), "of rows that are not done, too"
     for outcome in (SCORED, SCORED, FAILED):
         counters.row_done(REF, outcome)
-    counters.client_event("retry", {"cause": "http 503"})
-    counters.client_event("format", {"cause": "not_json", "retrying": True})
     counters.client_event("format", {"cause": "not_json", "retrying": False})
     counters.client_event("valid_answer", {"keys": ["score"]})
     counters.client_event("outage", {"seconds": 30.0})

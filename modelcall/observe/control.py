@@ -1,0 +1,179 @@
+"""Control of a run that goes on: a private local socket, one line of JSON in, one line out.
+
+The socket stands beside the status file, in a folder that only the owner may enter, and is 0600 itself; and whoever
+connects must be the user that the run belongs to, or root, as the kernel says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import socket
+import struct
+import tempfile
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import orjson
+
+from modelcall.errors import ModelCallError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+LONGEST_PATH: Final = 100
+"""Bytes of a socket's path that every system takes; Linux has room for 107."""
+_LONGEST_LINE: Final = 64 * 1024
+_PATIENCE: Final = 10.0
+"""Seconds for a question to come, and for the answer to be there."""
+_CREDENTIALS: Final = struct.Struct("3i")
+_TEMPORARY: Final = "modelcall-"
+
+
+class ControlError(ModelCallError):
+    """A run cannot be reached, or refuses what it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who asks."""
+
+    pid: int
+    uid: int
+
+    def __str__(self) -> str:
+        """``alice (pid 4711)``."""
+        try:
+            name = pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            name = f"uid {self.uid}"
+        return f"{name} (pid {self.pid})"
+
+
+class Controlled(Protocol):
+    """A run, as the socket sees it."""
+
+    def status(self) -> Mapping[str, Any]:
+        """Tell how it is."""
+
+    def command(self, name: str, arguments: Mapping[str, Any], *, by: str) -> str:
+        """Do something; return what was done.
+
+        Raises:
+            ControlError: It cannot be done.
+        """
+
+
+@asynccontextmanager
+async def control_socket(run: Controlled, place: Path) -> AsyncIterator[Path]:
+    """Answer while this block runs; yield the socket's path, which is another one if ``place`` cannot be it.
+
+    Raises:
+        OSError: No socket can be made.
+    """
+    listening, path = _bind(place)
+    try:
+        server = await asyncio.start_unix_server(
+            lambda reader, writer: _serve(run, reader, writer), sock=listening, limit=_LONGEST_LINE
+        )
+        try:
+            yield path
+        finally:
+            server.close()  # a connection that says nothing is not waited for
+    finally:
+        remove_socket(path)
+
+
+def remove_socket(path: Path) -> None:
+    """Remove a socket that nobody answers at, with the temporary folder that was made for it."""
+    with suppress(OSError):
+        path.unlink()
+    if path.parent.name.startswith(_TEMPORARY):
+        with suppress(OSError):
+            path.parent.rmdir()
+
+
+def _bind(place: Path) -> tuple[socket.socket, Path]:
+    """Listen at a place, or in a temporary folder if its path is too long or its file system takes no sockets."""
+    if len(os.fsencode(place)) <= LONGEST_PATH:
+        with suppress(OSError):
+            place.unlink(missing_ok=True)
+            return _listen(place), place
+    path = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=_short_folder())) / "control.sock"
+    return _listen(path), path
+
+
+def _short_folder() -> str | None:
+    return None if len(tempfile.gettempdir()) < LONGEST_PATH // 2 else "/tmp"  # noqa: S108  a folder of its own in it
+
+
+def _listen(path: Path) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX)
+    try:
+        listening.bind(os.fspath(path))
+        path.chmod(0o600)  # nobody else can enter its folder meanwhile
+        listening.setblocking(False)  # noqa: FBT003  the socket's own signature
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+async def _serve(run: Controlled, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError, asyncio.TimeoutError):
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                writer.write(orjson.dumps(await _answer(run, reader, writer), option=orjson.OPT_APPEND_NEWLINE))
+                await writer.drain()
+        finally:
+            writer.close()
+
+
+async def _answer(run: Controlled, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, Any]:
+    peer = peer_of(writer.get_extra_info("socket"))
+    if peer.uid not in {os.getuid(), 0}:
+        return {"error": f"this run belongs to uid {os.getuid()}"}
+    try:
+        asked = orjson.loads(await reader.readline())
+        name, arguments = asked["command"], asked.get("arguments", {})
+        if not isinstance(name, str) or not isinstance(arguments, dict):
+            raise TypeError  # noqa: TRY301  said below, with all that is no question
+        if name == "status":
+            return {"status": run.status()}
+        return {"done": run.command(name, arguments, by=str(peer))}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {"error": "this is no question: one line of JSON, with a command"}
+    except ControlError as error:
+        return {"error": error.message}
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """Return who is at the other end, as the kernel knows."""
+    size = _CREDENTIALS.size
+    pid, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return Peer(pid, uid)
+
+
+def ask(path: Path, command: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Ask a run, and return its answer. Blocking.
+
+    Raises:
+        ControlError: It does not answer, or refuses.
+    """
+    line = orjson.dumps({"command": command, "arguments": arguments or {}}, option=orjson.OPT_APPEND_NEWLINE)
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_PATIENCE)
+            connection.connect(os.fspath(path))
+            connection.sendall(line)
+            with connection.makefile("rb") as answers:
+                answer: dict[str, Any] = orjson.loads(answers.readline())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no answer in time"
+        raise ControlError(f"{path}: the run does not answer: {reason}") from error
+    if "error" in answer:
+        raise ControlError(str(answer["error"]))
+    return answer
