@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from modelcall.config.record import secrets_of
 from modelcall.log import Message, say
 from modelcall.observe import (
     BatchDetails,
@@ -24,6 +25,7 @@ from modelcall.observe import (
     final_stats_path,
     write_final_stats,
 )
+from modelcall.redact import redact_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,6 +109,7 @@ class Watch:
         self._folder = folder
         self._started = started
         self._prices = loaded.model.prices if loaded.model else None
+        self._secrets = secrets_of(loaded)
         self._sizes: dict[str, int] = {}
         self._gauge = _Gauge()
         self._summary: Summary | None = None
@@ -173,7 +176,7 @@ class Watch:
         )
         path = final_stats_path(self._folder, task=self.task, job_index=self._job_index(summary))
         try:
-            write_final_stats(path, final_stats(facts, snapshot))
+            write_final_stats(path, redact_values(final_stats(facts, snapshot), self._secrets))
         except OSError as error:
             say(Message.WARNING, text=f"{path}: the final statistics cannot be written: {error.strerror}")
         return snapshot

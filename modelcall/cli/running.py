@@ -25,6 +25,7 @@ from modelcall.errors import ConfigError
 from modelcall.garbage import collect_less
 from modelcall.log import LogSettings, Message, OpenLog, log_path, say, setup
 from modelcall.observe import Ending, RunIdentity, StatusFile, heartbeat, status_folder, status_name
+from modelcall.redact import redact_values
 from modelcall.state.lock import this_process
 from modelcall.task_manager.summary import Stop
 from modelcall.task_manager.task_run import TaskRun, shard_of
@@ -91,7 +92,7 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
             prices=loaded.model.prices if loaded.model else None,
         )
         _say_end(report)
-    _show(report, showing)
+    _show(report, showing, settings.secrets)
     if summary.error is not None and summary.signal is None:
         raise summary.error
     return summary.exit_code
@@ -187,11 +188,11 @@ def _say_end(report: Report) -> None:
         say(Message.TASK_DONE, task=task, scored=report.totals.scored, failed=report.totals.failed, seconds=seconds)
 
 
-def _show(report: Report, showing: Showing) -> None:
+def _show(report: Report, showing: Showing, secrets: tuple[str, ...]) -> None:
     if showing.as_json:
-        result_json(report.as_json())
+        result_json(redact_values(report.as_json(), secrets))
     else:
-        result(report.lines())
+        result(redact_values(report.lines(), secrets))
     step = report.next_step()
     if step is not None:
         message(f"{shown(report.meaning())}", f"next: {step}")

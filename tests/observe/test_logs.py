@@ -317,6 +317,7 @@ def test_batch_details_are_appended_a_line_a_batch(tmp_path: Path) -> None:
         "completion_tokens": 6,
         "failures": {"invalid_output": 1},
         "retries": {"connect": 1},
+        "scores": {"score": {"count": 3, "sum": 9.0, "min": 3, "max": 3, "values": {"3": 3}}},
         "in_flight": None,
         "limit": None,
     }
