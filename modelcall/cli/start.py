@@ -139,7 +139,7 @@ class _Launch:
             self._exit.unlink(missing_ok=True)  # it belongs to no status
         if code not in {None, OK} or (code is not None and record is None):
             message(*self._tail())
-        result(table(list(self._told(record, child.pid))))
+        result(table(list(self._told(record, code))))
         return code or OK
 
     @property
@@ -159,9 +159,10 @@ class _Launch:
             time.sleep(_LOOK)
         return None
 
-    def _told(self, record: Record | None, launcher: int) -> Iterator[tuple[str, str]]:
+    def _told(self, record: Record | None, code: int | None) -> Iterator[tuple[str, str]]:
         if record is None:
-            yield "started", f"by process {launcher}; it has shown no status"
+            late = "it is slow to begin; modelcall status will show it"
+            yield "started", late if code is None else f"no: exit {code} before there was a run"
             yield "printed", shown(self.printed)
             return
         identity = record.status.identity

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from modelcall.redact import redact
+
 if TYPE_CHECKING:
     from modelcall.config.endpoint import Endpoint
     from modelcall.config.loading import LoadedTask
@@ -25,7 +27,7 @@ def resolved_config(loaded: LoadedTask) -> dict[str, Any]:
         "endpoint": loaded.endpoint and _endpoint(loaded.endpoint),
         "paths": {"input": loaded.paths.input, "output": loaded.paths.output, "stat": loaded.paths.stat},
         "files": dict(loaded.files),
-        "overrides": list(loaded.overrides),
+        "overrides": [redact(text, secrets_of(loaded)) for text in loaded.overrides],
     }
 
 
