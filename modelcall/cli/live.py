@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from modelcall.observe import RunState, Snapshot
 
 _SECONDS: Final = 0.25
-_NARROW: Final = 60
+_NARROW: Final = 70
 """Columns below which the bars give way to text."""
 _ECHO: Final = 3
 """Columns that stay free: the ``^C`` that a terminal echoes must not wrap, or a line of the view would stay behind."""
 _SLOW: Final = 10.0
 """Seconds in flight from which on a row is named as slow."""
+_GOING: Final = frozenset({Phase.STARTING, Phase.RUNNING})
+"""Phases in which the present rate says when the end comes."""
 _STYLES: Final = {Phase.OUTAGE: "bold red", Phase.PAUSED: "bold yellow", Phase.DRAINING: "bold yellow"}
 
 
@@ -61,7 +63,7 @@ async def _draw(live: Live, state: Callable[[], RunState]) -> None:
 def view(state: RunState, *, width: int) -> RenderableType:
     """Lay a run out for a terminal of ``width`` columns: always as many lines, so that nothing jumps."""
     now = state.snapshot
-    files, rows = _line(_files(now)), _line(_rows(now))
+    files, rows = _line(_files(now)), _line(_rows(state))
     rest = (_line(_requests(now)), _line(_money(state)), _line(_trouble(now)), _line(_slow(state)))
     if width < _NARROW:
         return Constrain(Group(_head(state), files, rows, *rest), width - _ECHO)
@@ -100,9 +102,10 @@ def _files(now: Snapshot) -> str:
     return f"{now.files_done}/{now.files_total} files{failed}"
 
 
-def _rows(now: Snapshot) -> str:
+def _rows(state: RunState) -> str:
+    now = state.snapshot
     of = "" if now.rows_total is None else f"/{now.rows_total:,}"
-    eta = "" if now.eta is None else f", {timedelta(seconds=round(now.eta))} left"
+    eta = f", {timedelta(seconds=round(now.eta))} left" if state.phase in _GOING and now.eta is not None else ""
     return f"{now.rows_recorded + now.rows_done:,}{of} rows, {now.rate:,.1f}/s{eta}"
 
 
@@ -113,7 +116,7 @@ def _requests(now: Snapshot) -> str:
     if now.success_rate is not None:
         parts.append(f"{now.success_rate:.1%} scored")
     if now.rows_recorded:
-        parts.append(f"{now.rows_recorded:,} of earlier starts")
+        parts.append(f"{now.rows_recorded:,} before this start")
     return " · ".join(parts)
 
 

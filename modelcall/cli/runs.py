@@ -9,6 +9,7 @@ from modelcall.cli.failing import FAILED_ROWS, OK, USAGE
 from modelcall.cli.output import message, shown
 from modelcall.config.environment import Environment
 from modelcall.errors import ConfigError
+from modelcall.observe import Phase
 from modelcall.observe.status_file import records, status_folder, unreadable
 
 if TYPE_CHECKING:
@@ -75,12 +76,19 @@ def line_of(record: Record) -> tuple[str, ...]:
         f"{now.files_done}/{now.files_total}",
         rows_of(now),
         f"{now.rate:,.1f}" if alive else "",
-        f"{timedelta(seconds=round(now.eta))}" if alive and now.eta is not None else "",
+        left_of(record),
         f"{now.in_flight}/{now.limit}" if alive else "",
         "" if now.success_rate is None else f"{now.success_rate:.1%}",
         spent,
         ago(record.age),
     )
+
+
+def left_of(record: Record) -> str:
+    """Say when the end comes at the present rate, if that says anything."""
+    eta = record.status.state.snapshot.eta
+    going = record.is_alive and record.status.state.phase is Phase.RUNNING
+    return f"{timedelta(seconds=round(eta))}" if going and eta is not None else ""
 
 
 def rows_of(now: Snapshot) -> str:
@@ -107,7 +115,7 @@ def details_of(record: Record) -> Iterator[tuple[str, str]]:
     failed = f", {now.files_failed} failed" if now.files_failed else ""
     yield "files", f"{now.files_done}/{now.files_total}{failed}"
     before = f", {now.rows_recorded:,} of earlier starts" if now.rows_recorded else ""
-    left = f", {timedelta(seconds=round(now.eta))} left" if record.is_alive and now.eta is not None else ""
+    left = f", {left_of(record)} left" if left_of(record) else ""
     yield "rows", f"{rows_of(now)}{before}; {now.rate:,.1f}/s{left}"
     if now.success_rate is not None:
         yield "scored", f"{now.rows_scored:,} of {now.rows_done:,} ({now.success_rate:.1%})"

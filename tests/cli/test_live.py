@@ -47,7 +47,7 @@ def test_the_view_tells_everything_that_matters() -> None:
     assert lines[1].endswith("3/50 files, 1 failed")
     assert lines[2].endswith("1,000/5,000 rows, 40.0/s, 0:01:40 left")
     assert lines[3:] == [
-        "7/8 in flight · ceiling 64 · 98.9% scored · 100 of earlier starts",
+        "7/8 in flight · ceiling 64 · 98.9% scored · 100 before this start",
         "tokens 1,200 in, 30 out · cost 1.5000 USD",
         "failed 10: cut 7, refused 3 · retries rate_limit 2, not_json 1",
         "slowest now: deep/data_0001.parquet row 41, 93 s, b.jsonl row 7, 12 s",
@@ -111,3 +111,8 @@ async def asyncio_turn() -> None:
     import asyncio  # noqa: PLC0415  only here
 
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("phase", [Phase.OUTAGE, Phase.PAUSED])
+def test_while_nothing_is_asked_the_rate_foretells_nothing(phase: Phase) -> None:
+    assert " left" not in drawn(RunState("rivers", COUNTS, phase=phase), width=100)
