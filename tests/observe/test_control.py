@@ -128,3 +128,13 @@ async def test_another_user_is_refused_even_where_files_would_let_him() -> None:
             said = await asyncio.to_thread(said_by_nobody, path)
     assert json.loads(said) == {"error": "this run belongs to uid 0"}
     assert run.asked == []
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may steer every run")
+async def test_a_run_of_another_user_cannot_be_steered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run()
+    async with control_socket(run, tmp_path / "a.sock") as path:
+        monkeypatch.setattr(os, "getuid", lambda: 54321)
+        with pytest.raises(ControlError, match="belongs to uid 54321"):
+            await asked(path, "pause")
+    assert run.asked == []
