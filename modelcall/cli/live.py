@@ -1,4 +1,4 @@
-"""The live view of a run on a terminal: two bars and a few lines, redrawn four times a second."""
+"""The live view of a run on a terminal: two bars and a few lines, redrawn twice a second."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from modelcall.observe import RunState, Snapshot
 
-_SECONDS: Final = 0.25
+_SECONDS: Final = 0.5
 _NARROW: Final = 70
 """Columns below which the bars give way to text."""
 _ECHO: Final = 3

@@ -134,10 +134,10 @@ class _Launch:
                 start_new_session=True,  # a terminal that goes away takes nothing of it along
             )
         record = self._appeared(child, before)
-        code = launched_exit(self.status)
-        if code is not None and record is None:
+        code = launched_exit(self.status) if record is None else record.exit_code
+        if record is None:
             self._exit.unlink(missing_ok=True)  # it belongs to no status
-        if code not in {None, OK} or (code is not None and record is None):
+        if code not in {None, OK}:
             message(*self._tail())
         result(table(list(self._told(record, code))))
         return code or OK

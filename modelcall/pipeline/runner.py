@@ -181,8 +181,7 @@ class Runner:
         except FileFailure as failure:
             result = FileResult(job, failure=failure.message)
             self._listener.file_failed(job.name, failure.message)
-        finally:
-            self._open.pop(job.name, None)
+        self._open.pop(job.name, None)
         self._results.put_nowait(result)
 
     async def _read(self, job: FileJob) -> OpenFile:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 NOT_RUN = 10
-"""Both scripts of the start, the long suites, two ways to install, steering, the other scripts, Slurm, TOS, two servers."""
+"""Two scripts, the long suites, two ways to install, steering, the other scripts, Slurm, TOS, two servers."""
 HOST = re.compile(r"https?://[\w.:-]+(?:/api)?/v\d")
 KEYS = {**{provider.key_variable: "a-key" for provider in PROVIDERS}, "MY_PROVIDER_KEY": "a-key"}
 

@@ -105,7 +105,7 @@ def echo() -> Iterator[str]:
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME")}  # noqa: TID251  a child's environment
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}  # noqa: TID251  a child's environment
     return subprocess.Popen(
         [sys.executable, "-m", "modelcall", *arguments],
         cwd=folder,
@@ -227,7 +227,7 @@ def test_a_crash_with_all_secrets_in_its_traceback_gets_none_into_the_log(tmp_pa
         "running.Report = explode\n"
         "sys.exit(run(['pipeline', 'in/a.jsonl', 'out.jsonl']))\n"
     )
-    kept = {name: os.environ[name] for name in ("PATH", "HOME")}  # noqa: TID251  a child's environment
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}  # noqa: TID251  a child's environment
     environment = {**kept, "LANG": "C.UTF-8", "PYTHONUTF8": "1", **CANARIES}
     done = subprocess.run(
         [sys.executable, "-c", crash], cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=60
