@@ -130,6 +130,7 @@ def _identity(loaded: LoadedTask, settings: LogSettings, started: datetime, summ
     return RunIdentity(
         task=loaded.task.task_name,
         task_file=loaded.files.get("task", ""),
+        overrides=loaded.overrides,
         run_id=summary.run,
         how=summary.how,
         job_index=summary.shard.job_index,

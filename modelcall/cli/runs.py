@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.cells import cell_len, set_cell_size
+
 from modelcall.cli.failing import FAILED_ROWS, OK, USAGE
 from modelcall.cli.output import message, shown
 from modelcall.config.environment import Environment
@@ -158,5 +160,5 @@ def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Lay cells out as lines; a column that is empty but for its name is left out."""
     header, *body = rows
     kept = [at for at in range(len(header)) if any(line[at] for line in body)]
-    widths = {at: max(len(line[at]) for line in rows) for at in kept}
-    return ["  ".join(f"{line[at]:<{widths[at]}}" for at in kept).rstrip() for line in rows]
+    widths = {at: max(cell_len(line[at]) for line in rows) for at in kept}
+    return ["  ".join(set_cell_size(line[at], widths[at]) for at in kept).rstrip() for line in rows]

@@ -152,7 +152,8 @@ class _Launch:
         while time.monotonic() < until:
             ended = child.poll() is not None
             record = read(self.status)
-            if record is not None and (before is None or record.process != before.process):
+            new = record is not None and (before is None or record.process != before.process)
+            if new and record is not None and _parent(record.process.pid) in {child.pid, None}:
                 return record
             if ended:
                 return None
@@ -177,6 +178,14 @@ class _Launch:
     def _tail(self) -> list[str]:
         text = self.printed.read_text(encoding="utf-8", errors="replace")
         return [shown(line) for line in text.splitlines()[-_TAIL:]]
+
+
+def _parent(pid: int) -> int | None:
+    """Return the process that started another; None if that is over: another launcher's run is not ours."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _word(text: str) -> str:

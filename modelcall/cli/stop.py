@@ -73,5 +73,6 @@ def _again(record: Record) -> str:
     if not identity.task_file:
         return "  start it again with the same command to go on"
     shard = f" --job_index {identity.job_index} --world_size {identity.world_size}" if identity.world_size > 1 else ""
+    changes = "".join(f" --set {shlex.quote(shown(text))}" for text in identity.overrides)
     dashes = "-- " if identity.task_file.startswith("-") else ""
-    return f"  to go on: modelcall start{shard} {dashes}{shlex.quote(shown(identity.task_file))}"
+    return f"  to go on: modelcall start{shard}{changes} {dashes}{shlex.quote(shown(identity.task_file))}"

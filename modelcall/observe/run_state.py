@@ -52,6 +52,8 @@ class RunIdentity:
     """What tells the process apart from a later one with its number."""
     outputs: tuple[str, ...] = ()
     task_file: str = ""
+    overrides: tuple[str, ...] = ()
+    """``KEY=VALUE`` of each ``--set``."""
     log: str = ""
     grace_seconds: float = 0.0
     metrics: str = ""

@@ -24,6 +24,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "version": VERSION,
         **asdict(status.identity),
         "outputs": list(status.identity.outputs),
+        "overrides": list(status.identity.overrides),
         "updated": status.updated,
         "phase": str(state.phase),
         "note": state.note,
@@ -76,7 +77,9 @@ def status_from(told: Mapping[str, Any]) -> Status:
     Raises:
         KeyError, TypeError, ValueError: It is no status.
     """
-    identity = RunIdentity(**{name: told[name] for name in RunIdentity.__dataclass_fields__ if name != "outputs"})
+    fields = {name: told[name] for name in RunIdentity.__dataclass_fields__}
+    lists = {name: tuple(told[name]) for name in ("outputs", "overrides")}
+    identity = RunIdentity(**{**fields, **lists})
     spent = told["cost"]
     state = RunState(
         task=identity.task,
@@ -88,8 +91,7 @@ def status_from(told: Mapping[str, Any]) -> Status:
     )
     code = told["exit_code"]
     ending = None if code is None else Ending(code, told["reason"])
-    outputs = tuple(told["outputs"])
-    return Status(RunIdentity(**{**asdict(identity), "outputs": outputs}), state, told["updated"], ending)
+    return Status(identity, state, told["updated"], ending)
 
 
 def _snapshot(told: Mapping[str, Any]) -> Snapshot:

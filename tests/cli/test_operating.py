@@ -45,7 +45,7 @@ def begun(shell: Shell, server: EmbeddedServer, *arguments: str, rows: int = 10)
     child = shell.start("run-task", "task.yaml", *arguments)
     wait_for(lambda: server.referee().answered_rows >= rows)
     wait_for(lambda: any((shell.folder / "logs/.status").glob("*.json")))
-    wait_for(lambda: status(shell)["control"] != "")
+    wait_for(lambda: status(shell)["control"] != "" and status(shell)["phase"] == "running")
     return child
 
 

@@ -116,6 +116,18 @@ def test_a_task_is_started_listed_watched_stopped_and_resumed(
     assert list((shell.folder / "logs/.status").iterdir()) == []
 
 
+def test_what_to_type_to_go_on_has_all_that_was_typed(shell: Shell, slow: EmbeddedServer) -> None:
+    shell.rows("in/a.jsonl", ENDLESS)
+    shell.task(slow.base_url)
+    changes = ("--set", "data.output_folder=./two words", "--set", "concurrency.chunk_size=7")
+    assert shell.spawn("start", "task.yaml", *changes).code == 0
+    stopped = shell.spawn("stop", "rivers")
+    again = next(line for line in stopped.out.splitlines() if "to go on:" in line).partition("to go on: modelcall ")[2]
+    assert shlex.split(again) == ["start", *changes, "task.yaml"]
+    assert shell.spawn(*shlex.split(again)).code == 0
+    assert one(shell)["how"] == "continued"
+
+
 NAMES = ["two words", 'it\'s "quoted"', "-rf", "$(touch pwned) `touch pwned` ;&|", "目录 任务", "*", "--all"]
 
 
