@@ -104,17 +104,14 @@ class Operated:
             if metrics is not None:
                 self._metrics = await stack.enter_async_context(_served(self, metrics))
             if self._file is not None:
-                await self._open_socket(stack, self._file)
+                await self._open_socket(stack)
                 writing = asyncio.get_running_loop().create_task(self._keep_writing())
                 stack.push_async_callback(_ended, writing)
             yield
 
-    async def _open_socket(self, stack: AsyncExitStack, file: StatusFile) -> None:
+    async def _open_socket(self, stack: AsyncExitStack) -> None:
         try:
-            file.make_folder()
-            # Named by the process: a start that turns out to be the second must not take the first one's away.
-            path = await stack.enter_async_context(control_socket(self, file.socket))
-            self._control = str(path)
+            self._control = str(await stack.enter_async_context(control_socket(self)))
         except OSError as error:
             say(Message.WARNING, text=f"modelcall ctl cannot reach this run: {error.strerror or error}")
 

@@ -1,7 +1,8 @@
 """Control of a run that goes on: a private local socket, one line of JSON in, one line out.
 
-The socket stands beside the status file, in a folder that only the owner may enter, and is 0600 itself; and whoever
-connects must be the user that the run belongs to, or root, as the kernel says.
+The socket stands in a temporary folder of its own, which only the owner may enter, and is 0600 itself; and whoever
+connects must be the user that the run belongs to, or root, as the kernel says. It does not stand beside the logs: file
+systems may take no sockets, their paths may be too long for one, and what copies folders stumbles over them.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from modelcall.errors import ModelCallError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-LONGEST_PATH: Final = 100
-"""Bytes of a socket's path that every system takes; Linux has room for 107."""
+_LONGEST_FOLDER: Final = 64
+"""Bytes of a folder in which a socket's path is never too long: Linux has room for 107, others for 103."""
 _LONGEST_LINE: Final = 64 * 1024
 _PATIENCE: Final = 10.0
 """Seconds for a question to come, and for the answer to be there."""
@@ -68,14 +69,15 @@ class Controlled(Protocol):
 
 
 @asynccontextmanager
-async def control_socket(run: Controlled, place: Path) -> AsyncIterator[Path]:
-    """Answer while this block runs; yield the socket's path, which is another one if ``place`` cannot be it.
+async def control_socket(run: Controlled) -> AsyncIterator[Path]:
+    """Answer while this block runs; yield the socket's path.
 
     Raises:
         OSError: No socket can be made.
     """
-    listening, path = _bind(place)
+    path = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=_short_folder())) / "control.sock"
     try:
+        listening = _listen(path)
         server = await asyncio.start_unix_server(
             lambda reader, writer: _serve(run, reader, writer), sock=listening, limit=_LONGEST_LINE
         )
@@ -88,26 +90,16 @@ async def control_socket(run: Controlled, place: Path) -> AsyncIterator[Path]:
 
 
 def remove_socket(path: Path) -> None:
-    """Remove a socket that nobody answers at, with the temporary folder that was made for it."""
-    with suppress(OSError):
-        path.unlink()
+    """Remove a socket that nobody answers at, with the folder that was made for it; any other path is left alone."""
     if path.parent.name.startswith(_TEMPORARY):
         with suppress(OSError):
+            path.unlink(missing_ok=True)
             path.parent.rmdir()
 
 
-def _bind(place: Path) -> tuple[socket.socket, Path]:
-    """Listen at a place, or in a temporary folder if its path is too long or its file system takes no sockets."""
-    if len(os.fsencode(place)) <= LONGEST_PATH:
-        with suppress(OSError):
-            place.unlink(missing_ok=True)
-            return _listen(place), place
-    path = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=_short_folder())) / "control.sock"
-    return _listen(path), path
-
-
 def _short_folder() -> str | None:
-    return None if len(tempfile.gettempdir()) < LONGEST_PATH // 2 else "/tmp"  # noqa: S108  a folder of its own in it
+    """Return where a socket's path is not too long: the folder for temporary files, if that is not deep itself."""
+    return None if len(os.fsencode(tempfile.gettempdir())) < _LONGEST_FOLDER else "/tmp"  # noqa: S108  a folder in it
 
 
 def _listen(path: Path) -> socket.socket:

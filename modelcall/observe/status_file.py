@@ -2,14 +2,12 @@
 
 The folder is ``logs/.status`` of the current folder, whatever a task says of its logs; ``$MODELCALL_STATUS_DIR`` moves
 it. A file is replaced about once a second while its run goes on, once more at its end, and stays until the next start
-or until it is cleaned away. Beside it stand the control socket while the run goes on (``.sock``), and by the same name
-the exit code that a launcher saw (``.exit``).
+or until it is cleaned away. Beside it stands by the same name the exit code that a launcher saw (``.exit``).
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from dataclasses import dataclass
 from datetime import datetime
@@ -135,19 +133,6 @@ class StatusFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._ours = False
-
-    @property
-    def socket(self) -> Path:
-        """Where the control socket is best: by the process, so that a start in vain takes nobody's away."""
-        return self.path.with_name(f"{self.path.stem[-_DIGEST_CHARS:]}.{os.getpid()}.sock")
-
-    def make_folder(self) -> None:
-        """Make the folder of all status files. Blocking.
-
-        Raises:
-            OSError: It cannot be made.
-        """
-        make_folder(self.path.parent)
 
     def claim(self) -> bool:
         """Take the file unless a living process has it; return whether it is ours now. Blocking."""

@@ -40,10 +40,11 @@ async def asked(path: Path, command: str, arguments: dict[str, Any] | None = Non
     return await asyncio.to_thread(ask, path, command, arguments)
 
 
-async def test_commands_are_done_and_answered(tmp_path: Path) -> None:
+async def test_commands_are_done_and_answered() -> None:
     run = Run()
-    async with control_socket(run, tmp_path / "a.sock") as path:
-        assert path == tmp_path / "a.sock"
+    async with control_socket(run) as path:
+        assert path.parent.parent == Path(tempfile.gettempdir())
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert await asked(path, "set", {"x": 1}) == {"done": "did set"}
         assert await asked(path, "status") == {"status": {"phase": "running"}}
@@ -51,7 +52,7 @@ async def test_commands_are_done_and_answered(tmp_path: Path) -> None:
             await asked(path, "refused")
     assert run.asked[0][:2] == ("set", {"x": 1})
     assert run.asked[0][2].endswith(f"(pid {os.getpid()})"), "the kernel says who asks"
-    assert not path.exists()
+    assert not path.parent.exists(), "the folder that was made for it is gone, too"
     with pytest.raises(ControlError, match="does not answer"):
         await asked(path, "status")
 
@@ -67,8 +68,8 @@ LINES = [
 ]
 
 
-async def test_nonsense_is_answered_with_an_error_and_breaks_nothing(tmp_path: Path) -> None:
-    async with control_socket(Run(), tmp_path / "a.sock") as path:
+async def test_nonsense_is_answered_with_an_error_and_breaks_nothing() -> None:
+    async with control_socket(Run()) as path:
         for line in LINES:
             reader, writer = await asyncio.open_unix_connection(path)
             writer.write(line)
@@ -80,28 +81,23 @@ async def test_nonsense_is_answered_with_an_error_and_breaks_nothing(tmp_path: P
         assert await asked(path, "status") == {"status": {"phase": "running"}}
 
 
-async def test_one_that_says_nothing_holds_up_neither_others_nor_the_end(tmp_path: Path) -> None:
-    async with asyncio.timeout(5), control_socket(Run(), tmp_path / "a.sock") as path:
+async def test_one_that_says_nothing_holds_up_neither_others_nor_the_end() -> None:
+    async with asyncio.timeout(5), control_socket(Run()) as path:
         silent = socket.socket(socket.AF_UNIX)
         silent.connect(os.fspath(path))
         assert await asked(path, "status") == {"status": {"phase": "running"}}
     silent.close()
 
 
-async def test_a_path_that_is_too_long_for_a_socket_is_avoided(tmp_path: Path) -> None:
+async def test_a_deep_folder_for_temporary_files_is_avoided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     deep.mkdir(parents=True)
-    async with control_socket(Run(), deep / "a.sock") as path:
-        assert len(os.fsencode(path)) < 108
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    async with control_socket(Run()) as path:
+        assert len(os.fsencode(path)) < 104
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert await asked(path, "status") == {"status": {"phase": "running"}}
-    assert not path.parent.exists(), "the folder that was made for it is gone, too"
-
-
-async def test_a_folder_that_takes_no_socket_is_avoided(tmp_path: Path) -> None:
-    async with control_socket(Run(), tmp_path / "absent" / "a.sock") as path:
-        assert path.parent != tmp_path / "absent"
-        assert await asked(path, "status") == {"status": {"phase": "running"}}
+    assert not path.parent.exists()
 
 
 ASK = """
@@ -121,19 +117,18 @@ def said_by_nobody(path: Path) -> str:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 async def test_another_user_is_refused_even_where_files_would_let_him() -> None:
     run = Run()
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        async with control_socket(run, Path(folder) / "a.sock") as path:
-            path.chmod(0o666)
-            said = await asyncio.to_thread(said_by_nobody, path)
+    async with control_socket(run) as path:
+        path.parent.chmod(0o755)
+        path.chmod(0o666)
+        said = await asyncio.to_thread(said_by_nobody, path)
     assert json.loads(said) == {"error": "this run belongs to uid 0"}
     assert run.asked == []
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may steer every run")
-async def test_a_run_of_another_user_cannot_be_steered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_of_another_user_cannot_be_steered(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run()
-    async with control_socket(run, tmp_path / "a.sock") as path:
+    async with control_socket(run) as path:
         monkeypatch.setattr(os, "getuid", lambda: 54321)
         with pytest.raises(ControlError, match="belongs to uid 54321"):
             await asked(path, "pause")

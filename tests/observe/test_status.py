@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import stat
+import tempfile
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,9 +32,6 @@ from modelcall.observe import (
 )
 from modelcall.observe.status_file import FRESH_SECONDS, forget, read, records, unreadable
 from modelcall.state.lock import Process, this_process
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -149,8 +148,9 @@ GONE = Process(pid=this_process().pid, start="1", boot=this_process().boot, host
 def test_a_dead_owner_is_succeeded_and_what_it_left_is_gone(tmp_path: Path) -> None:
     before = StatusFile(tmp_path / "rivers.json")
     before.own()
-    (tmp_path / "dead.sock").touch()
-    left = replace(status(GONE), identity=identity(GONE, control=str(tmp_path / "dead.sock")))
+    socket = Path(tempfile.mkdtemp(prefix="modelcall-")) / "control.sock"
+    socket.touch()
+    left = replace(status(GONE), identity=identity(GONE, control=str(socket)))
     before.write(status_json(left))
     (tmp_path / "rivers.exit").write_text("137\n")
     record = read(before.path)
@@ -158,6 +158,7 @@ def test_a_dead_owner_is_succeeded_and_what_it_left_is_gone(tmp_path: Path) -> N
     assert (record.is_alive, record.exit_code) == (False, 137)
     assert StatusFile(before.path).claim()
     assert names_in(tmp_path) == []
+    assert not socket.parent.exists()
 
 
 def test_life_is_judged_by_process_and_start_time_or_from_afar_by_age(tmp_path: Path) -> None:
