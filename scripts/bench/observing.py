@@ -3,7 +3,7 @@
 usage: observing.py BASE_URL [--rows 20000] [--pairs 5] [--in-flight 128] [--text 2000]
 
 BASE_URL is an instant server (instant_server.sh). Each pair is two whole runs of the command, in turn one and the other
-first; the watched one on a terminal of its own, and asked for its status and its metrics every second. Prints CPU
+first; the watched one on a terminal of its own, and asked for its status and its metrics every 5 s. Prints CPU
 milliseconds a row of both, their start-up (a run of one row) taken off, and the median of the pairs' ratios.
 """
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 QUIET = ("--quiet", "--no_status")
 WATCHED = ("--metrics_port", "0")
+_SECONDS = 5.0
+"""Between two questions: metrics are mostly asked for every 15 s, status by hand."""
 
 
 def make(folder: Path, arguments: argparse.Namespace, rows: int) -> None:
@@ -86,8 +88,8 @@ def drain(terminal: int) -> None:
 
 
 def look(folder: Path, done: threading.Event) -> None:
-    """Ask for status and metrics every second."""
-    while not done.wait(1.0):
+    """Ask for status and metrics now and then."""
+    while not done.wait(_SECONDS):
         for path in (folder / "logs/.status").glob("*.json"):
             told = json.loads(path.read_bytes())
             with suppress(OSError, ControlError):
