@@ -11,10 +11,15 @@ class Permits:
 
     ``limit`` moves between 1 and ``ceiling`` (see :meth:`set_limit`); while a :meth:`pause` is in force nobody gets a
     slot. Lowering the limit takes no slot away: it holds back the next ones. One event loop; not thread-safe.
+
+    Args:
+        ceiling: The most that the user allows; it may be moved, too.
+        most: Beyond it the ceiling cannot be moved: there are so many threads. None: no such bound.
     """
 
-    def __init__(self, ceiling: int) -> None:
+    def __init__(self, ceiling: int, *, most: int | None = None) -> None:
         self.ceiling = ceiling
+        self.most = most
         self.limit = ceiling
         self.in_use = 0
         self._pauses: set[str] = set()
@@ -47,6 +52,12 @@ class Permits:
         """Move the limit, clamped to 1…ceiling."""
         self.limit = max(1, min(limit, self.ceiling))
         self._wake()
+
+    def set_ceiling(self, ceiling: int) -> None:
+        """Move the ceiling, clamped to 1…``most``; a limit that stood at the old one goes along."""
+        follows = self.limit >= self.ceiling
+        self.ceiling = max(1, min(ceiling, self.most or ceiling))
+        self.set_limit(self.ceiling if follows else self.limit)
 
     def pause(self, reason: str = "") -> None:
         """Hand out nothing until :meth:`resume` with the same reason; several pauses add up."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,3 +44,14 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     for shape, mask in _SHAPES:
         text = shape.sub(mask, text)
     return text
+
+
+def redact_values(value: Any, secrets: Iterable[str] = ()) -> Any:  # noqa: ANN401  any JSON value, and one of its kind
+    """Mask secrets in every text of a JSON value, keys included."""
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, dict):
+        return {redact(key, secrets): redact_values(inner, secrets) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_values(inner, secrets) for inner in value]
+    return value

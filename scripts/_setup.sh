@@ -41,3 +41,20 @@ set_up_package() {
     "$python" -m venv .venv >&2
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -e . >&2
 }
+
+# Becomes modelcall: that of the active environment, else of .venv here or beside the scripts, else by uv.
+exec_modelcall() {
+    local beside
+    beside=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+    if command -v modelcall >/dev/null; then
+        exec modelcall "$@"
+    elif [[ -x .venv/bin/modelcall ]]; then
+        exec .venv/bin/modelcall "$@"
+    elif [[ -x $beside/.venv/bin/modelcall ]]; then
+        exec "$beside/.venv/bin/modelcall" "$@"
+    elif command -v uv >/dev/null; then
+        exec uv run --quiet --project "$beside" modelcall "$@"
+    fi
+    echo "modelcall is not installed: run uv sync, or see the README." >&2
+    exit 2
+}

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from modelcall.cli.options import DeleteExisting, Fresh, Fs, Json, Quiet, RetryFailed, Root
+from modelcall.cli.options import (
+    DeleteExisting,
+    Fresh,
+    Fs,
+    Json,
+    MetricsPort,
+    NoStatus,
+    Quiet,
+    RetryFailed,
+    Root,
+    metrics_address,
+)
 from modelcall.cli.running import Showing, run_loaded
 from modelcall.config.loading import task_from_options
 from modelcall.task_manager.summary import Invocation
@@ -74,6 +85,8 @@ def api_call(
     fs: Fs = None,
     root: Root = None,
     quiet: Quiet = False,
+    metrics_port: MetricsPort = None,
+    no_status: NoStatus = False,
     as_json: Json = False,
 ) -> int:
     """Score a folder with a model and a prompt, without a task file."""
@@ -96,4 +109,5 @@ def api_call(
     }
     loaded = task_from_options("api-call", options, root=root, fs=fs)
     invocation = Invocation(fresh=fresh, retry=retry_failed, job_index=job_index, world_size=world_size)
-    return run_loaded(loaded, invocation, Showing(quiet=quiet, as_json=as_json))
+    showing = Showing(quiet=quiet, as_json=as_json, status=not no_status, metrics=metrics_address(metrics_port))
+    return run_loaded(loaded, invocation, showing)

@@ -5,21 +5,27 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from modelcall.config.record import secrets_of
 from modelcall.log import Message, say
 from modelcall.observe import (
     BatchDetails,
     Batches,
     LogLines,
     Observers,
+    Phases,
     Progress,
     RunFacts,
+    RunState,
+    SlowRow,
     batch_details_path,
+    cost,
     final_stats,
     final_stats_path,
     write_final_stats,
 )
+from modelcall.redact import redact_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +35,12 @@ if TYPE_CHECKING:
     from modelcall.observe import Batch, Snapshot
     from modelcall.observe.batches import BatchListener
     from modelcall.state.listing import ListedFile
-    from modelcall.task_manager.summary import Summary
+    from modelcall.task_manager.summary import InFlight, Summary
     from modelcall.types import FileCounts, Outcome, PermitSource, RowRef
+
+
+_SLOWEST: Final = 3
+"""Rows in flight that are named."""
 
 
 @dataclass(slots=True)
@@ -93,10 +103,13 @@ class Watch:
 
     def __init__(self, loaded: LoadedTask, *, folder: Path, started: datetime) -> None:
         logging = loaded.task.logging
-        self._task = loaded.task.task_name
+        self.task = loaded.task.task_name
+        self.phases = Phases()
+        self._rows: InFlight | None = None
         self._folder = folder
         self._started = started
         self._prices = loaded.model.prices if loaded.model else None
+        self._secrets = secrets_of(loaded)
         self._sizes: dict[str, int] = {}
         self._gauge = _Gauge()
         self._summary: Summary | None = None
@@ -105,13 +118,13 @@ class Watch:
         batches = Batches(size=logging.batch_size, listener=self._batch_listeners, clock=time.monotonic)
         self.progress = Progress(sizes=self._sizes, gauge=self._gauge)
         self.reasons = FirstReasons()
-        self.observers = Observers((self.progress, batches, lines, self.reasons))
+        self.observers = Observers((self.progress, batches, lines, self.reasons, self.phases))
 
     def run_begins(self, summary: Summary) -> None:
         """Say which run it is, and note its batches from now on."""
         self._summary = summary
         details = BatchDetails(
-            path=batch_details_path(self._folder, task=self._task, job_index=self._job_index(summary)),
+            path=batch_details_path(self._folder, task=self.task, job_index=self._job_index(summary)),
             run_id=summary.run,
             job_index=summary.shard.job_index,
             now=lambda: datetime.now().astimezone(),
@@ -121,9 +134,11 @@ class Watch:
         if summary.waiting:
             say(Message.FILES_LATER, count=len(summary.waiting))
 
-    def pass_begins(self, files: Sequence[ListedFile], permits: PermitSource) -> None:
+    def pass_begins(self, files: Sequence[ListedFile], permits: PermitSource, rows: InFlight) -> None:
         """Say what is left to do."""
         self._gauge.permits = permits
+        self._rows = rows
+        self.progress.expected = rows.expected_rows
         for file in files:  # a later pass over the same files counts them again
             name = file.name if file.name not in self._sizes else f"{file.name} (pass {len(self._sizes)})"
             self._sizes[name] = file.size
@@ -131,12 +146,25 @@ class Watch:
         if self._summary is not None and (tally := self._summary.passes[-1]).files:
             say(Message.TASK_RESUMED, files=tally.files, rows=tally.rows)
 
+    def state(self) -> RunState:
+        """Return how the run is now."""
+        snapshot = self.progress.snapshot()
+        oldest = self._rows.oldest(_SLOWEST) if self._rows is not None and not self.phases.ended else []
+        return RunState(
+            task=self.task,
+            snapshot=snapshot,
+            phase=self.phases.phase,
+            note=self.phases.note,
+            cost=cost(snapshot, self._prices),
+            slowest=tuple(SlowRow(ref.file, ref.row_index, round(seconds, 1)) for ref, seconds in oldest),
+        )
+
     def end(self, summary: Summary) -> Snapshot:
         """Write the final statistics; return the last counts."""
         self.observers.flush()
         snapshot = self.progress.snapshot()
         facts = RunFacts(
-            task=self._task,
+            task=self.task,
             run_id=summary.run,
             job_index=summary.shard.job_index,
             world_size=summary.shard.world_size,
@@ -146,9 +174,9 @@ class Watch:
             prices=self._prices,
             reason=summary.error.message if summary.error else None,
         )
-        path = final_stats_path(self._folder, task=self._task, job_index=self._job_index(summary))
+        path = final_stats_path(self._folder, task=self.task, job_index=self._job_index(summary))
         try:
-            write_final_stats(path, final_stats(facts, snapshot))
+            write_final_stats(path, redact_values(final_stats(facts, snapshot), self._secrets))
         except OSError as error:
             say(Message.WARNING, text=f"{path}: the final statistics cannot be written: {error.strerror}")
         return snapshot

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import typer
 
 from modelcall.cli.failing import usage_error
+from modelcall.cli.operating import Address
 from modelcall.config.suggest import did_you_mean
 from modelcall.config.yaml_loader import parse_value
+
+_LAST_PORT: Final = 65535
 
 Fs: TypeAlias = Annotated[
     str | None,
@@ -42,6 +45,18 @@ WorldSize: TypeAlias = Annotated[
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress on stderr; only results and errors.")
 ]
+MetricsPort: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics_port",
+        metavar="[HOST:]PORT",
+        help="Serve the run's numbers for Prometheus at http://HOST:PORT/metrics; the host is 127.0.0.1 if not given.",
+        show_default=False,
+    ),
+]
+NoStatus: TypeAlias = Annotated[
+    bool, typer.Option("--no_status", help="Write no status file, open no control socket: status and ctl see nothing.")
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 ScorerName: TypeAlias = Annotated[
     str | None, typer.Option("--scorer", metavar="NAME", help="llm, quality, or package.module:Class.")
@@ -65,6 +80,20 @@ def keyed(texts: list[str] | None, *, shown: str) -> dict[str, object] | None:
         if not equals or not key.strip():
             raise usage_error(f"{shown}: write KEY=VALUE, got {text!r}")
     return {key.strip(): parse_value(value, shown=shown) for key, _, value in pairs}
+
+
+def metrics_address(text: str | None) -> Address | None:
+    """Read ``PORT`` or ``HOST:PORT``.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    if text is None:
+        return None
+    host, colon, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > _LAST_PORT or (colon and not host.strip("[]")):
+        raise usage_error(f"--metrics_port: write a port from 0 to {_LAST_PORT}, or HOST:PORT, got {text!r}")
+    return Address(host.strip("[]") or "127.0.0.1", int(port))
 
 
 def one_of(value: str, known: tuple[str, ...], *, option: str) -> str:

@@ -34,6 +34,11 @@ def result_json(value: Any) -> None:  # noqa: ANN401  any JSON value
     result([orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()])
 
 
+def result_line(value: Any) -> None:  # noqa: ANN401  any JSON value
+    """Print one of several JSON documents, on a line of its own."""
+    result([orjson.dumps(value, default=str).decode()])
+
+
 def message(*lines: str) -> None:
     """Print messages; they were made inert where they were put together."""
     _print(sys.stderr, lines)

@@ -13,12 +13,15 @@ from modelcall.cli.options import (
     Fresh,
     Fs,
     Json,
+    MetricsPort,
+    NoStatus,
     Quiet,
     RetryFailed,
     Root,
     ScorerName,
     ScorerOptions,
     keyed,
+    metrics_address,
     one_of,
 )
 from modelcall.cli.running import Showing, run_loaded
@@ -75,6 +78,8 @@ def pipeline(
     fs: Fs = None,
     root: Root = None,
     quiet: Quiet = False,
+    metrics_port: MetricsPort = None,
+    no_status: NoStatus = False,
     as_json: Json = False,
 ) -> int:
     """Score one file or folder into another; formats by suffix."""
@@ -93,7 +98,8 @@ def pipeline(
         "delete_existing": delete_existing or None,
     }
     loaded = task_from_options("pipeline", options, root=root, fs=fs)
-    return run_loaded(loaded, Invocation(fresh=fresh, retry=retry_failed), Showing(quiet=quiet, as_json=as_json))
+    showing = Showing(quiet=quiet, as_json=as_json, status=not no_status, metrics=metrics_address(metrics_port))
+    return run_loaded(loaded, Invocation(fresh=fresh, retry=retry_failed), showing)
 
 
 def _format(target: str, wanted: str | None) -> str | None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from modelcall.cli.distribution import Distribution
 from modelcall.cli.options import Fs, JobIndex, Root, Set, WorldSize
 from modelcall.cli.output import result, shown, table
 from modelcall.config.loading import load_task
+from modelcall.observe.distribution import Distribution
 from modelcall.pipeline.failed import outcome_fields
 from modelcall.task_manager.answers import answers
 

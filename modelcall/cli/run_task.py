@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from modelcall.cli.options import DeleteExisting, Fresh, Fs, JobIndex, Json, Quiet, RetryFailed, Root, Set, WorldSize
+from modelcall.cli.options import (
+    DeleteExisting,
+    Fresh,
+    Fs,
+    JobIndex,
+    Json,
+    MetricsPort,
+    NoStatus,
+    Quiet,
+    RetryFailed,
+    Root,
+    Set,
+    WorldSize,
+    metrics_address,
+)
 from modelcall.cli.running import Showing, run_loaded
 from modelcall.config.loading import load_task
 from modelcall.task_manager.summary import Invocation
@@ -41,10 +55,13 @@ def run_task(
     fs: Fs = None,
     root: Root = None,
     quiet: Quiet = False,
+    metrics_port: MetricsPort = None,
+    no_status: NoStatus = False,
     as_json: Json = False,
 ) -> int:
     """Run a task: read, score and write what its YAML file says."""
     changes = [*(overrides or ()), *(["options.delete_existing=true"] if delete_existing else [])]
     loaded = load_task(task, overrides=changes, root=root, fs=fs)
     invocation = Invocation(fresh=fresh, retry=retry_failed, job_index=job_index, world_size=world_size)
-    return run_loaded(loaded, invocation, Showing(quiet=quiet, as_json=as_json))
+    showing = Showing(quiet=quiet, as_json=as_json, status=not no_status, metrics=metrics_address(metrics_port))
+    return run_loaded(loaded, invocation, showing)

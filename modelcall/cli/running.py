@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import AsyncExitStack, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -14,15 +15,20 @@ from rich.console import Console
 from modelcall.cli.failing import log_in_use, usage_error
 from modelcall.cli.live import live_view, wants_live_view
 from modelcall.cli.observing import Watch
+from modelcall.cli.operating import Beginnings, Operated
 from modelcall.cli.output import message, result, result_json, shown
 from modelcall.cli.signals import heeded
+from modelcall.cli.steering import Steering
 from modelcall.cli.summary_table import Report, totals
+from modelcall.config.record import secrets_of
 from modelcall.errors import ConfigError, FatalError
 from modelcall.garbage import collect_less, hold_less
 from modelcall.log import LogSettings, Message, OpenLog, log_path, say, setup
-from modelcall.observe import heartbeat
+from modelcall.observe import Ending, RunIdentity, StatusFile, heartbeat, status_folder, status_name
+from modelcall.redact import redact_values
+from modelcall.state.lock import this_process
 from modelcall.task_manager.summary import Stop
-from modelcall.task_manager.task_run import TaskRun
+from modelcall.task_manager.task_run import TaskRun, shard_of
 
 if sys.platform != "win32":
     import uvloop
@@ -30,6 +36,7 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from modelcall.cli.operating import Address
     from modelcall.config.loading import LoadedTask
     from modelcall.config.shard import Shard
     from modelcall.task_manager.summary import Invocation, Summary
@@ -42,6 +49,10 @@ class Showing:
     quiet: bool = False
     """No progress and no log lines on stderr."""
     as_json: bool = False
+    status: bool = True
+    """A status file and a control socket."""
+    metrics: Address | None = None
+    """Where metrics are served; None: nowhere."""
 
 
 def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> int:
@@ -57,20 +68,26 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
     folder = loaded.environment.cwd / loaded.task.logging.dir
     stop = Stop()
     watch = Watch(loaded, folder=folder, started=started)
-    run = TaskRun(loaded, invocation, listener=watch.observers, stop=stop, now=started, begins=watch)
-    settings = _log_settings(loaded, folder, run.shard, showing, started=started)
+    steering = Steering(stop, watch.phases)
+    shard = shard_of(loaded, invocation)
+    settings = _log_settings(loaded, folder, shard, showing, started=started)
+    file = StatusFile(status_path(loaded, shard)) if showing.status else None
+    operated = Operated(watch, steering, file=file, secrets=settings.secrets)
+    begins = Beginnings(watch, operated, steering, identify=partial(_identity, loaded, settings, started))
+    run = TaskRun(loaded, invocation, listener=watch.observers, stop=stop, now=started, begins=begins)
     log_in_use.set(settings)
     collect_less()
     hold_less()
-    with open_log(settings):
-        _say_start(loaded, run.shard)
+    with open_log(settings), operated.ending():
+        _say_start(loaded, shard)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop if sys.platform != "win32" else None) as runner:
             try:
-                summary = runner.run(_run(run, watch, stop, loaded=loaded, showing=showing, log=settings))
+                summary = runner.run(_run(run, watch, operated, stop, loaded=loaded, showing=showing, log=settings))
             except FatalError:
                 if stop.signal is None:
                     raise
                 return 128 + stop.signal  # before there was a run to report on
+        operated.end(Ending(summary.exit_code, summary.error.message if summary.error else None))
         report = Report(
             task=loaded.task.task_name,
             summary=summary,
@@ -81,14 +98,21 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
             prices=loaded.model.prices if loaded.model else None,
         )
         _say_end(report)
-    _show(report, showing)
+    _show(report, showing, settings.secrets)
     if summary.error is not None and summary.signal is None:
         raise summary.error
     return summary.exit_code
 
 
 async def _run(
-    run: TaskRun, watch: Watch, stop: Stop, *, loaded: LoadedTask, showing: Showing, log: LogSettings
+    run: TaskRun,
+    watch: Watch,
+    operated: Operated,
+    stop: Stop,
+    *,
+    loaded: LoadedTask,
+    showing: Showing,
+    log: LogSettings,
 ) -> Summary:
     """Run the task with everything around it that lives in its event loop."""
     console = Console(stderr=True)
@@ -98,13 +122,38 @@ async def _run(
         async with AsyncExitStack() as stack:
             stack.enter_context(heeded(stop, task=loaded.task.task_name, grace_seconds=options.grace_seconds))
             if wants_live_view(console) and not showing.quiet:
-                await stack.enter_async_context(live_view(watch.progress.snapshot, console))
+                await stack.enter_async_context(live_view(watch.state, console))
+            await stack.enter_async_context(operated.operated(showing.metrics))
             stack.enter_context(redirect_stdout(sys.stderr))  # what scorers print is no result
             return await run.run(log=log)
     finally:
         beat.cancel()
         with suppress(asyncio.CancelledError):
             await beat
+
+
+def status_path(loaded: LoadedTask, shard: Shard) -> Path:
+    """Return where the status of a task's shard is found."""
+    job_index = shard.job_index if shard.world_size > 1 else None
+    name = status_name(task=loaded.task.task_name, output=loaded.paths.output, job_index=job_index)
+    return status_folder(loaded.environment) / f"{name}.json"
+
+
+def _identity(loaded: LoadedTask, settings: LogSettings, started: datetime, summary: Summary) -> RunIdentity:
+    return RunIdentity(
+        task=loaded.task.task_name,
+        task_file=loaded.files.get("task", ""),
+        overrides=loaded.overrides,
+        run_id=summary.run,
+        how=summary.how,
+        job_index=summary.shard.job_index,
+        world_size=summary.shard.world_size,
+        started=started.isoformat(timespec="seconds"),
+        process=asdict(this_process()),
+        outputs=tuple(summary.outputs) or (loaded.paths.output,),
+        log=str(settings.file),
+        grace_seconds=loaded.task.options.grace_seconds,
+    )
 
 
 def _log_settings(
@@ -117,7 +166,7 @@ def _log_settings(
         level=logging.level,
         language=logging.language or loaded.environment.language,
         terminal=not showing.quiet,
-        secrets=tuple(loaded.environment.secrets()),
+        secrets=secrets_of(loaded),
     )
 
 
@@ -158,11 +207,11 @@ def _say_end(report: Report) -> None:
         say(Message.TASK_DONE, task=task, scored=report.totals.scored, failed=report.totals.failed, seconds=seconds)
 
 
-def _show(report: Report, showing: Showing) -> None:
+def _show(report: Report, showing: Showing, secrets: tuple[str, ...]) -> None:
     if showing.as_json:
-        result_json(report.as_json())
+        result_json(redact_values(report.as_json(), secrets))
     else:
-        result(report.lines())
+        result(redact_values(report.lines(), secrets))
     step = report.next_step()
     if step is not None:
         message(f"{shown(report.meaning())}", f"next: {step}")

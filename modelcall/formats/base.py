@@ -86,6 +86,9 @@ class Source(Protocol):
         Passing over recorded rows costs next to nothing, or a resumed file of millions would begin late.
         """
 
+    def expected_rows(self, size: int) -> int | None:
+        """How many rows a file of ``size`` bytes seems to have, by what was read of it; None: there is no telling."""
+
     def rows(
         self, columns: Sequence[str] | None, *, chunk_rows: int, limit: int | None = None
     ) -> Iterator[list[AnyRow]]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from modelcall.errors import FileFailure
 from modelcall.formats.base import NO_ROWS, BadRow
+from modelcall.formats.detect import file_type
 from modelcall.formats.failures import changed
 from modelcall.formats.lines import read_lines
 from modelcall.formats.settle import Shape
@@ -62,6 +63,7 @@ class JsonlSource:
         self.row_count = 0
         self.bad_rows: list[str] = []
         self.bad_row_count = 0
+        self._measured = self._measured_bytes = 0
 
     def rows(
         self, columns: Sequence[str] | None, *, chunk_rows: int, limit: int | None = None
@@ -76,6 +78,12 @@ class JsonlSource:
         """Rows to score; numbers as written, integers of any size."""
         for lines in _batched(self._lines(limit, recorded), chunk_rows):
             yield [(line.row, _chosen(self._parse(line), columns)) for line in lines]
+
+    def expected_rows(self, size: int) -> int | None:
+        """Rows by the length of those that were read; of compressed text there is no telling."""
+        if not self._measured_bytes or file_type(self._name).compression is not None:
+            return None
+        return max(self.row_count, round(size * self._measured / self._measured_bytes))
 
     def column_names(self) -> list[str]:
         """Names of all columns, in order of first appearance; reads the file."""
@@ -126,7 +134,7 @@ class JsonlSource:
 
     def _lines(self, limit: int | None = None, recorded: RowSelection = NO_ROWS) -> Iterator[_Line]:
         """Rows among the first ``limit`` that are not recorded."""
-        self.blank_lines = self.row_count = 0
+        self.blank_lines = self.row_count = self._measured = self._measured_bytes = 0
         end = sys.maxsize if limit is None else limit
         for line in read_lines(
             self._opener,
@@ -143,6 +151,9 @@ class JsonlSource:
                 self.blank_lines += 1
             else:
                 row, self.row_count = self.row_count, self.row_count + 1
+                if text is not None:
+                    self._measured += 1
+                    self._measured_bytes += len(text) + 1
                 if row not in recorded:
                     yield _Line(self.row_count + self.blank_lines, row, text)
 

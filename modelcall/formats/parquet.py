@@ -61,6 +61,10 @@ class ParquetSource:
             if batch is not None and not recorded.covers(first, count):
                 yield [(index, row) for index, row in enumerate(_rows(batch, first), first) if index not in recorded]
 
+    def expected_rows(self, size: int) -> int | None:  # noqa: ARG002  the footer knows
+        """Rows by the footer, once it was read."""
+        return None if self._metadata is None else int(self._metadata.num_rows)
+
     def column_names(self) -> list[str]:
         """Names of all columns; reads the footer."""
         return list(self._schema().names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -14,7 +14,7 @@ from modelcall.llm.replies import ShapeError, parse_reply
 from modelcall.llm.server_error import MAX_MESSAGE, ServerError, error_in, error_of
 from modelcall.llm.transport import FaultKind, RawResponse, TransportFault
 from modelcall.llm.verdicts import Fault, Verdict
-from modelcall.redact import redact
+from modelcall.redact import MASK, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,7 @@ class Attempts:
         self._timeout = settings.timeout
         self._deadlines = Deadlines(settings.timeout)
         self._secrets = settings.secrets
+        self._masked_too = settings.masked
         self._transport = transport
         self._wall = wall
 
@@ -82,6 +83,7 @@ class Attempts:
             reply = parse_reply(data)
         except ShapeError as error:
             return self._broken(NO_CHOICES, raw, str(error), endpoint)
+        reply = self._without_secrets(reply)
         verdict = classify_reply(reply)
         if verdict is None:
             return Answer(reply, None)
@@ -98,8 +100,21 @@ class Attempts:
         message = f"{endpoint.name} answered {raw.status} with no completion: {what}"
         return Answer(None, Fault(verdict, self._clean(message)))
 
+    def _without_secrets(self, reply: Reply) -> Reply:
+        """Mask what was sent to prove who we are, should the reply repeat it: its text goes into the output."""
+        texts = (reply.content, reply.reasoning, reply.refusal)
+        if not any(secret in text for text in texts if text for secret in self._secrets):
+            return reply
+        content, reasoning, refusal = (text and self._masked(text) for text in texts)
+        return replace(reply, content=content, reasoning=reasoning, refusal=refusal)
+
+    def _masked(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return text
+
     def _clean(self, text: str) -> str:
-        return redact(text, self._secrets)[:MAX_MESSAGE]
+        return redact(text, (*self._secrets, *self._masked_too))[:MAX_MESSAGE]
 
 
 def _json(body: bytes) -> object:

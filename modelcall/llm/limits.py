@@ -103,6 +103,14 @@ class AdaptiveLimit:
         self._search_at = 0.0
         self._step: tuple[float, float, float] | None = None  # size, from which limit, since when
 
+    def set_ceiling(self, ceiling: int) -> None:
+        """Move the ceiling, down or up; a fixed limit goes along, an adaptive one grows towards it."""
+        self._ceiling = float(ceiling)
+        self._floor = min(self._floor, self._ceiling)
+        self.value = min(self.value, self._ceiling) if self._enabled else self._ceiling
+        if self._enabled and self.reason == "ceiling" and self.value < self._ceiling:
+            self.reason = "the ceiling was raised"
+
     def begun(self) -> None:
         """An attempt begins, in the present epoch."""
         if self._trial is not None:

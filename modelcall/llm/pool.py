@@ -47,6 +47,7 @@ class Pool:
         self._hosts = HostsFile(settings.hosts_file) if settings.hosts_file else None
         self._reread_at = 0.0
         self._ticked: float | None = None
+        self._ceiling = permits.ceiling
         self._is_open = False
         self._told = 0
         self._tell_at = 0.0
@@ -162,6 +163,7 @@ class Pool:
         elapsed = 0.0 if self._ticked is None else min(now - self._ticked, 1.0)
         self._ticked = now
         self._reread(now)
+        self._follow_ceiling()
         for endpoint in self.endpoints:
             busy = endpoint.outstanding >= 0.9 * endpoint.allowed - 1
             endpoint.limit.tick(now, elapsed, busy=busy, latency=endpoint.latency)
@@ -181,6 +183,12 @@ class Pool:
         """Hold nobody back any longer: the client stops, and who waits must learn of it."""
         self._is_open = True
         self._permits.resume(_PAUSE)
+
+    def _follow_ceiling(self) -> None:
+        if self._ceiling != self._permits.ceiling:
+            self._ceiling = self._permits.ceiling
+            for endpoint in self.endpoints:
+                endpoint.limit.set_ceiling(self._ceiling)
 
     def _reread(self, now: float) -> None:
         if self._hosts is None or now < self._reread_at:

@@ -51,6 +51,8 @@ class ClientSettings:
     structured: Structured = "auto"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     proxy: str | None = field(default=None, repr=False)
+    masked: tuple[str, ...] = field(default=(), repr=False)
+    """Further texts that no message may repeat: the credentials of the environment."""
     hosts_file: str | None = None
     """One URL a line, ``#`` comments; re-read while running. Adds to ``base_urls``."""
     timeout: float = 300.0

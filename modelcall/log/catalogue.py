@@ -63,6 +63,14 @@ class Message(Enum):
         "⏸️ 任务被中断 ({signal}), 正在保存进度: {task}",
         "⏸️ Task interrupted ({signal}), saving progress: {task}",
     )
+    CONTROL_PAUSE = Text(_WARNING, "⏸️ {by} 暂停了任务", "⏸️ Paused by {by}")
+    CONTROL_RESUME = Text(_WARNING, "▶️ {by} 恢复了任务", "▶️ Resumed by {by}")
+    CONTROL_SET = Text(_WARNING, "🎛️ {by} 将 {key} 由 {old} 改为 {new}", "🎛️ {by} set {key} from {old} to {new}")
+    CONTROL_DRAIN = Text(
+        _WARNING,
+        "🚰 {by} 要求收尾: 不再开始新的行, 等待进行中的请求结束",
+        "🚰 Drained by {by}: no more rows are begun, those in flight end",
+    )
     TASK_RESUMED = Text(
         _INFO,
         "♻️ 继续上次运行: 已完成 {files} 个文件, 已记录 {rows} 行",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import orjson
 
 from modelcall.log import file_stem, job_suffix
+from modelcall.observe.private import open_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ class BatchDetails:
     def batch_done(self, batch: Batch) -> None:
         """Append the batch's line."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
+        with open_private(self.path) as file:
             file.write(orjson.dumps(self._line(batch), option=orjson.OPT_APPEND_NEWLINE))
 
     def _line(self, batch: Batch) -> dict[str, Any]:
@@ -66,6 +67,7 @@ class BatchDetails:
             "failures": batch.failures,
             "retries": batch.retries,
             "latency_seconds": {name: round(batch.latency(share), 4) for name, share in _SHARES.items()},
+            "scores": batch.scores,
             "in_flight": self.gauge.in_use if self.gauge else None,
             "limit": self.gauge.limit if self.gauge else None,
         }

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modelcall.observe.distribution import Distribution
 from modelcall.observe.events import retry_cause
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Batch:
     """By cause, told while the batch lasted."""
     latencies: Sequence[float] = ()
     """Seconds in flight of each row, the shortest first."""
+    scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """How the numbers among the scores are distributed, by column."""
 
     @property
     def seconds(self) -> float:
@@ -78,6 +81,7 @@ class Batches:
         self._failures: Counter[str] = Counter()
         self._retries: Counter[str] = Counter()
         self._latencies: list[float] = []
+        self._scores = Distribution()
 
     def file_started(self, file: str, *, recorded: int) -> None:
         """Batches do not follow files."""
@@ -94,6 +98,7 @@ class Batches:
         self._latencies.append(outcome.seconds)
         if outcome.error_type is None:
             self._scored += 1
+            self._scores.add(outcome.values or {})
         else:
             self._failures[outcome.error_type] += 1
         if outcome.usage is not None:
@@ -132,4 +137,5 @@ class Batches:
             failures={str(kind): count for kind, count in self._failures.items()},
             retries=dict(self._retries),
             latencies=sorted(self._latencies),
+            scores=self._scores.as_json(),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import orjson
 
 from modelcall.log import file_stem, job_suffix
 from modelcall.observe.cost import cost_fields
+from modelcall.observe.private import put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,10 +69,10 @@ def final_stats(facts: RunFacts, snapshot: Snapshot) -> dict[str, Any]:
         },
         **cost_fields(snapshot, facts.prices),
         "attempts": snapshot.attempts,
-        "latency_seconds": _latency(snapshot.latency),
-        "retries": _sorted(snapshot.retries),
-        "failures": _sorted(snapshot.failures),
-        "client_events": _sorted(snapshot.events),
+        "latency_seconds": latency_fields(snapshot.latency),
+        "retries": ordered(snapshot.retries),
+        "failures": ordered(snapshot.failures),
+        "client_events": ordered(snapshot.events),
         "concurrency": {
             "ceiling": snapshot.ceiling,
             "limit": snapshot.limit,
@@ -87,10 +87,7 @@ def write_final_stats(path: Path, stats: Mapping[str, Any]) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(orjson.dumps(stats, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    draft.replace(path)
+    put(path, orjson.dumps(stats, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def final_stats_path(folder: Path, *, task: str, job_index: int | None = None) -> Path:
@@ -98,7 +95,8 @@ def final_stats_path(folder: Path, *, task: str, job_index: int | None = None) -
     return folder / f"{file_stem(task)}{job_suffix(job_index)}_final_stats.json"
 
 
-def _latency(latency: Latency) -> dict[str, float | None]:
+def latency_fields(latency: Latency) -> dict[str, float | None]:
+    """Return the mean, the percentiles and the longest, null without any."""
     count = latency.count
     shares = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
     return {
@@ -112,5 +110,6 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 4)
 
 
-def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
+def ordered(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return counts by size, the largest first."""
     return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))

@@ -69,6 +69,9 @@ class Progress:
         self._events: Counter[str] = Counter()
         self._latency = Latency()
         self._open: dict[str, int] = {}
+        self.expected: Callable[[Mapping[str, int]], Mapping[str, int]] = lambda _: {}
+        """Rows that begun files of these sizes seem to have; set when somebody knows."""
+        self._retrying: dict[str, int] = {}
         self._recorded = self._files_done = self._files_failed = 0
         self._known_rows = self._known_bytes = 0
         self._samples: deque[tuple[float, int]] = deque([(self._began, 0)])
@@ -80,7 +83,7 @@ class Progress:
         self._open[file] = recorded
         self._recorded += recorded
 
-    def row_done(self, ref: RowRef, outcome: Outcome) -> None:  # noqa: ARG002  the protocol's signature
+    def row_done(self, ref: RowRef, outcome: Outcome) -> None:
         """Count a row."""
         if outcome.error_type is None:
             self._scored += 1
@@ -88,6 +91,8 @@ class Progress:
             self._failed += 1
             self._failures[outcome.error_type] += 1
         self._attempts += outcome.attempts
+        if self._retrying:
+            self._retrying.pop(ref.request_id, None)
         self._latency.add(outcome.seconds)
         usage = outcome.usage
         if usage is not None:
@@ -116,6 +121,8 @@ class Progress:
         cause = retry_cause(name, facts)
         if cause is not None:
             self._retries[cause] += 1
+            request = str(facts.get("request_id", ""))
+            self._retrying[request] = self._retrying.get(request, 0) + 1
         else:
             self._events[name] += 1
 
@@ -146,7 +153,8 @@ class Progress:
             completion_tokens=self._completion,
             cached_tokens=self._cached,
             reasoning_tokens=self._reasoning,
-            attempts=self._attempts,
+            attempts=self._attempts + sum(self._retrying.values()),
+            retrying=len(self._retrying),
             retries=dict(self._retries),
             failures={str(kind): count for kind, count in self._failures.items()},
             events=dict(self._events),
@@ -166,12 +174,15 @@ class Progress:
     def _total_rows(self) -> int | None:
         if self._rows_total is not None:
             return self._rows_total
-        left = sum(self._sizes.values()) - self._known_bytes
-        if left <= 0:
-            return self._known_rows
-        if not self._known_rows or not self._known_bytes:
+        if not self._sizes:
             return None
-        return self._known_rows + round(left * self._known_rows / self._known_bytes)
+        begun = self.expected(self._sizes)
+        rows = self._known_rows + sum(begun.values())
+        known = self._known_bytes + sum(self._sizes.get(name, 0) for name in begun)
+        left = sum(self._sizes.values()) - known
+        if left <= 0:
+            return rows
+        return rows + round(left * rows / known) if rows and known else None
 
     def _note_concurrency(self, elapsed: float) -> None:
         if self._gauge is None or (self._history and elapsed - self._history[-1][0] < self._history_step):

@@ -33,6 +33,9 @@ class Snapshot:
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     attempts: int = 0
+    """Attempts that have ended: of rows that are done, and of those that are tried again."""
+    retrying: int = 0
+    """Rows that had to be tried again and have no outcome yet."""
     retries: Mapping[str, int] = field(default_factory=dict)
     """By cause."""
     failures: Mapping[str, int] = field(default_factory=dict)
@@ -103,6 +106,7 @@ _SUMS = (
     "cached_tokens",
     "reasoning_tokens",
     "attempts",
+    "retrying",
     "in_flight",
     "limit",
     "ceiling",

@@ -100,6 +100,13 @@ class OpenFile:
             self._pending -= 1
             raise
 
+    def expected_rows(self, size: int) -> int | None:
+        """How many rows the file, of ``size`` bytes, seems to have: exact once it is read; None: nobody can tell."""
+        if self.rows:
+            return self.rows
+        expected = self._source.expected_rows(size)
+        return expected if expected is None or self.job.row_limit is None else min(expected, self.job.row_limit)
+
     def _ref(self, index: int) -> RowRef:
         digest = self._id.copy()
         digest.update(b"%d" % index)

@@ -18,18 +18,19 @@ from modelcall.errors import FileFailure
 from modelcall.fs.errors import storage_failure
 from modelcall.pipeline.file import OpenFile, ReadingPlan
 from modelcall.pipeline.job import FileResult
+from modelcall.pipeline.room import Room
 from modelcall.pipeline.window import Window
 from modelcall.types import FileCounts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 
     from modelcall.pipeline.input import InputFiles
     from modelcall.pipeline.job import FileJob
     from modelcall.pipeline.publish import Publisher
     from modelcall.state.file_journal import FileJournal
     from modelcall.state.journal import Base, ShardJournal
-    from modelcall.types import RowScorer, RunListener
+    from modelcall.types import RowRef, RowScorer, RunListener
 
 FATAL_DRAIN_SECONDS = 5.0
 """After a fatal error the rows in flight get this long: what they answer was paid for."""
@@ -81,13 +82,15 @@ class Runner:
         self._settings = settings
         self._threads = ThreadPoolExecutor(settings.max_concurrent_files + _PUBLISHERS + 1, "modelcall-files")
         self._reading = asyncio.Semaphore(settings.max_concurrent_files)
-        self._unfinished = asyncio.Semaphore(settings.max_concurrent_files + scorer.permits.ceiling)
+        self._unfinished = Room(lambda: settings.max_concurrent_files + scorer.permits.ceiling)
         self._publishing = asyncio.Semaphore(_PUBLISHERS)
         self._publishing_large = asyncio.Semaphore(1)
         self._results: asyncio.Queue[_Item] = asyncio.Queue()
         self._readers: set[asyncio.Task[None]] = set()
         self._publishers: set[asyncio.Task[None]] = set()
         self._files: set[asyncio.Task[None]] = set()
+        self._open: dict[str, OpenFile] = {}
+        self._draining: asyncio.Task[None] | None = None
         self._window = Window(scorer, on_error=self._results.put_nowait)
         self._reading_plan = ReadingPlan(
             columns=None if scorer.reads is None else tuple(sorted(scorer.reads)),
@@ -127,6 +130,25 @@ class Runner:
         """Issue no more rows; let those in flight end within the grace period."""
         self._results.put_nowait(None)
 
+    def drain(self) -> None:
+        """Issue no more rows; let those in flight take as long as they need, then end. :meth:`stop` does not wait."""
+        if self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        await _cancel(self._readers)
+        await self._window.idle()
+        self.stop()
+
+    def oldest(self, count: int) -> list[tuple[RowRef, float]]:
+        """Return the rows that are in flight longest, with their seconds until now."""
+        return self._window.oldest(count)
+
+    def expected_rows(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Return how many rows the files seem to have that are begun and not published, as far as there is telling."""
+        expected = {name: file.expected_rows(sizes.get(name, 0)) for name, file in self._open.items()}
+        return {name: rows for name, rows in expected.items() if rows is not None}
+
     def fail(self, error: BaseException) -> None:
         """End as after a fatal error of a row: something outside has made going on pointless."""
         self._results.put_nowait(error)
@@ -163,6 +185,7 @@ class Runner:
         except FileFailure as failure:
             result = FileResult(job, failure=failure.message)
             self._listener.file_failed(job.name, failure.message)
+        self._open.pop(job.name, None)
         self._results.put_nowait(result)
 
     async def _read(self, job: FileJob) -> OpenFile:
@@ -175,6 +198,7 @@ class Runner:
             source = await self._blocking(partial(self._inputs.open, job))
             try:
                 file = OpenFile(job, source, journal, self._listener, self._reading_plan)
+                self._open[job.name] = file
                 self._listener.file_started(job.name, recorded=journal.recorded.count)
                 await file.read(self._window, self._threads)
             finally:
@@ -226,6 +250,7 @@ class Runner:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace
         try:
+            await _cancel([self._draining] if self._draining is not None else [])
             await _cancel(self._readers)
             await self._window.drain(deadline - loop.time())
             await asyncio.sleep(0)  # files whose last row ended just now begin to publish

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from modelcall.errors import FatalError
+from modelcall.pipeline.room import Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +27,8 @@ class Window:
     def __init__(self, scorer: RowScorer, *, on_error: Callable[[BaseException], None]) -> None:
         self._scorer = scorer
         self._on_error = on_error
-        self._room = asyncio.Semaphore(2 * scorer.permits.ceiling + SPARE_ROWS)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._room = Room(lambda: 2 * scorer.permits.ceiling + SPARE_ROWS)
+        self._tasks: dict[asyncio.Task[None], tuple[RowRef, float]] = {}
         self._failed = False
 
     async def issue(self, row: Row, ref: RowRef, done: Callable[[RowRef, Outcome], None]) -> None:
@@ -40,9 +42,20 @@ class Window:
         if self._failed:  # whoever issues rows is about to be cancelled
             permit.release()
             await asyncio.get_running_loop().create_future()
-        task = asyncio.get_running_loop().create_task(self._score(row, ref, permit, done))
-        self._tasks.add(task)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._score(row, ref, permit, done))
+        self._tasks[task] = (ref, loop.time())
         task.add_done_callback(self._ended)
+
+    def oldest(self, count: int) -> list[tuple[RowRef, float]]:
+        """Return the rows that were issued first of those without an outcome, with their seconds until now."""
+        now = asyncio.get_running_loop().time()
+        return [(ref, now - since) for ref, since in islice(self._tasks.values(), count)]
+
+    async def idle(self) -> None:
+        """Wait until every row that was issued has its outcome."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _score(self, row: Row, ref: RowRef, permit: Permit, done: Callable[[RowRef, Outcome], None]) -> None:
         try:
@@ -54,7 +67,7 @@ class Window:
             self._room.release()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled():
             error = task.exception()
         else:  # without an outcome its file would never be complete

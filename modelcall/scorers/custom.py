@@ -15,6 +15,7 @@ from modelcall.errors import ConfigError, FatalError, RowFailure
 from modelcall.llm.structured.coerce import WrongTypeError, coerce
 from modelcall.llm.structured.strict import same
 from modelcall.permits import Permits
+from modelcall.redact import redact
 from modelcall.registry import load, place_of, source_hash
 from modelcall.scorers.columns import parse_columns
 from modelcall.scorers.options import construct
@@ -22,7 +23,7 @@ from modelcall.scorers.plain import UnsupportedValueError, plain
 from modelcall.types import ErrorType, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from modelcall.types import Columns, Permit, PermitSource, Row, RowRef, Scorer
 
@@ -35,7 +36,9 @@ class CustomScorer:
 
     is_judge = False
 
-    def __init__(self, scorer: Scorer, permits: PermitSource, *, identity: Mapping[str, str]) -> None:
+    def __init__(
+        self, scorer: Scorer, permits: PermitSource, *, identity: Mapping[str, str], secrets: Sequence[str] = ()
+    ) -> None:
         owner = type(scorer).__name__
         if not callable(getattr(scorer, "score", None)):
             raise ConfigError(f"{owner} is no scorer: it has no method score(self, item).")
@@ -44,6 +47,7 @@ class CustomScorer:
         self.reads: frozenset[str] | None = None
         self.permits = permits
         self.identity = identity
+        self._secrets = tuple(secrets)
         self._scorer = scorer
         self._is_async = inspect.iscoroutinefunction(scorer.score)
         self._threads: ThreadPoolExecutor | None = None
@@ -67,7 +71,7 @@ class CustomScorer:
         began = time.perf_counter()
         result = await self._call(_copied(row))
         if isinstance(result, _Raised):
-            return result.outcome()
+            return result.outcome(self._secrets)
         try:
             values = self._added(row, result)
         except RowFailure as failure:
@@ -105,7 +109,7 @@ class CustomScorer:
             raise _scorer_error(f"{error}, as the scorer's columns declare.") from None
 
 
-def build(ref: str, options: Mapping[str, Any], *, max_concurrent: int) -> CustomScorer:
+def build(ref: str, options: Mapping[str, Any], *, max_concurrent: int, secrets: Sequence[str] = ()) -> CustomScorer:
     """Make the scorer that ``package.module:Class`` or an entry point names, with its options.
 
     Raises:
@@ -118,7 +122,8 @@ def build(ref: str, options: Mapping[str, Any], *, max_concurrent: int) -> Custo
         "scorer_source": source_hash(found.target),
         "scorer_options": json.dumps(options, sort_keys=True, default=str, ensure_ascii=False),
     }
-    return CustomScorer(scorer, Permits(max_concurrent), identity=identity)
+    threads = None if inspect.iscoroutinefunction(getattr(scorer, "score", None)) else max_concurrent
+    return CustomScorer(scorer, Permits(max_concurrent, most=threads), identity=identity, secrets=secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +132,14 @@ class _Raised:
 
     error: Exception | SystemExit | asyncio.CancelledError
 
-    def outcome(self) -> Outcome:
-        """Return it as the row's failure; a FatalError stops the run."""
+    def outcome(self, secrets: Sequence[str]) -> Outcome:
+        """Return it as the row's failure, secrets masked; a FatalError stops the run."""
         if isinstance(self.error, FatalError):
             raise self.error
         if isinstance(self.error, RowFailure):
-            return Outcome(error_type=self.error.error_type, fail_reason=self.error.message)
+            return Outcome(error_type=self.error.error_type, fail_reason=redact(self.error.message, secrets))
         reason = f"{type(self.error).__name__}: {self.error} ({place_of(self.error)})"
-        return Outcome(error_type=ErrorType.SCORER_ERROR, fail_reason=reason)
+        return Outcome(error_type=ErrorType.SCORER_ERROR, fail_reason=redact(reason, secrets))
 
 
 def _called(scorer: Scorer, item: Row) -> object:

@@ -67,6 +67,7 @@ def _client(loaded: LoadedTask, model: ModelConfig, task: TaskConfig) -> ClientS
         structured=model.structured,
         headers=model.headers,
         proxy=model.proxy,
+        masked=tuple(loaded.environment.secrets()),
         hosts_file=endpoint.hosts_file if endpoint else None,
         timeout=task.environment.timeout,
         retries=Retries(

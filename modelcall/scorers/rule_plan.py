@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modelcall.config.record import secrets_of
 from modelcall.permits import Permits
 from modelcall.scorers import custom
 from modelcall.scorers.planning import ScorerPlan
@@ -31,7 +32,8 @@ def plan_custom(loaded: LoadedTask, hook: EventHook) -> ScorerPlan:
     """
     del hook
     options = loaded.task.scorer.options if loaded.task.scorer else {}
-    scorer = custom.build(loaded.scorer, options, max_concurrent=loaded.task.concurrency.max_concurrent_requests)
+    most = loaded.task.concurrency.max_concurrent_requests
+    scorer = custom.build(loaded.scorer, options, max_concurrent=most, secrets=secrets_of(loaded))
     return _plan(scorer, needed=None)
 
 

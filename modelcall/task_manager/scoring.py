@@ -84,7 +84,7 @@ class Scoring:
             _say_again(left, asked=self._retry)
             if left.todo:
                 await self._score(run, left)
-            if self._stop.signal is None and not run.tally.unfinished:
+            if not self._stop.asked and not run.tally.unfinished:
                 await asyncio.to_thread(run.mark_done)
                 if left.todo:
                     await asyncio.to_thread(_tell_drift, run)
@@ -145,8 +145,8 @@ class Scoring:
             settings=self._settings(),
         )
         if self._begins is not None:
-            self._begins.pass_begins(left.todo, scorer.permits)
-        self._stop.when_asked(runner.stop)
+            self._begins.pass_begins(left.todo, scorer.permits, runner)
+        self._stop.when_asked(runner.stop, drain=runner.drain)
         engine = load("engines", "inline").target()
         try:
             await run.work(engine.run(runner.run, run.jobs(left)))

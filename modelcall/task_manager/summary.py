@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from modelcall.config.shard import Shard
     from modelcall.errors import FatalError
     from modelcall.pipeline.tally import Tally
     from modelcall.state.listing import ListedFile
     from modelcall.task_manager.preprocess_summary import PreprocessSummary
-    from modelcall.types import PermitSource
+    from modelcall.types import PermitSource, RowRef
 
 
 _T = TypeVar("_T")
@@ -36,7 +36,15 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.drained_by: str | None = None
+        """Who asked for the end without any hurry."""
         self._stoppers: list[Callable[[], object]] = []
+        self._drainers: list[Callable[[], object]] = []
+
+    @property
+    def asked(self) -> bool:
+        """Whether the wish has come, in either form."""
+        return self.signal is not None or self.drained_by is not None
 
     def request(self, signal: int) -> None:
         """Ask everything that runs to end within its grace period."""
@@ -44,11 +52,22 @@ class Stop:
         for stop in self._stoppers:
             stop()
 
-    def when_asked(self, stop: Callable[[], object]) -> None:
-        """Call ``stop`` when the wish comes; at once if it has come."""
+    def drain(self, by: str) -> None:
+        """Ask everything that runs to begin nothing more, and to end when what is begun has ended."""
+        if self.asked:
+            return
+        self.drained_by = by
+        for drain in self._drainers:
+            drain()
+
+    def when_asked(self, stop: Callable[[], object], *, drain: Callable[[], object] | None = None) -> None:
+        """Call ``stop`` when the wish comes, or ``drain`` if there is no hurry; at once if it has come."""
         self._stoppers.append(stop)
+        self._drainers.append(drain or stop)
         if self.signal is not None:
             stop()
+        elif self.drained_by is not None:
+            self._drainers[-1]()
 
     async def unless_asked(self, work: Coroutine[Any, Any, _T]) -> _T | None:
         """Do ``work``, which is cancelled when the wish comes; then the result is None."""
@@ -57,11 +76,12 @@ class Stop:
         try:
             return await task
         except asyncio.CancelledError:
-            if self.signal is None:
+            if not self.asked:
                 raise
             return None
         finally:
             self._stoppers.remove(task.cancel)
+            self._drainers.remove(task.cancel)
 
 
 @dataclass(slots=True)
@@ -82,6 +102,8 @@ class Summary:
     """Failed rows were to be asked again."""
     worked: bool = False
     """Whether there was anything to do."""
+    cut: bool = False
+    """Whether a pass was not begun, because the wish to stop had come."""
     waiting: tuple[str, ...] = ()
     """Input files that came after the listing."""
     passed_over: tuple[str, ...] = ()
@@ -90,6 +112,11 @@ class Summary:
     """What came of preprocessing, if the task has any."""
     error: FatalError | None = None
     signal: int | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether anything is left to do."""
+        return self.cut or any(tally.unfinished > 0 for tally in self.passes)
 
     @property
     def exit_code(self) -> int:
@@ -105,11 +132,21 @@ class Summary:
         return 3 if broken or too_many else 0
 
 
+class InFlight(Protocol):
+    """What a pass can tell of the rows and files it has begun."""
+
+    def oldest(self, count: int) -> Sequence[tuple[RowRef, float]]:
+        """Return the rows that are in flight longest, with their seconds until now."""
+
+    def expected_rows(self, sizes: Mapping[str, int]) -> Mapping[str, int]:
+        """Return how many rows the files seem to have that are begun and not published, as far as there is telling."""
+
+
 class Begins(Protocol):
     """Who wants to know, beside what happens, what is about to: with facts that only a start has."""
 
     def run_begins(self, summary: Summary) -> None:
         """It is settled which run this start belongs to."""
 
-    def pass_begins(self, files: Sequence[ListedFile], permits: PermitSource) -> None:
-        """These files are left to do; ``permits`` count the requests in flight."""
+    def pass_begins(self, files: Sequence[ListedFile], permits: PermitSource, rows: InFlight) -> None:
+        """These files are left to do; ``permits`` count the requests in flight, ``rows`` names them."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from modelcall.config.loading import LoadedTask
+    from modelcall.config.shard import Shard
     from modelcall.log import LogSettings
     from modelcall.mock.process import EmbeddedServer
     from modelcall.pipeline.preflight import Seen
@@ -64,12 +65,7 @@ class TaskRun:
         self._begins = begins
         self._stop = stop
         self._now = now
-        self.shard = resolve_shard(
-            self._task.distributed,
-            loaded.environment,
-            job_index=invocation.job_index,
-            world_size=invocation.world_size,
-        )
+        self.shard = shard_of(loaded, invocation)
         self._plan = _plan_scorer(loaded, listener)
         self._columns = ResultPlan(
             self._plan.columns,
@@ -135,6 +131,8 @@ class TaskRun:
             except OSError as error:
                 summary.error = stopping(error, "the storage fails")
         summary.signal = self._stop.signal
+        if summary.error is None and self._stop.drained_by is not None and summary.unfinished:
+            summary.error = FatalError(f"drained: {self._stop.drained_by} asked for it", hint="Start again to go on.")
         return summary
 
     async def _passes(self, store: RunStore, start: Start, scoring: Scoring, summary: Summary) -> None:
@@ -146,7 +144,8 @@ class TaskRun:
             summary.outputs.append(to.path(start.record.output_file) if start.record.output_file else to.folder)
             mine = {"job_index": self.shard.job_index, "world_size": self.shard.world_size}
             for part, shard in parts(chain, run_index, **mine):
-                if self._stop.signal is not None:
+                if self._stop.asked:
+                    summary.cut = True
                     return
                 run = ShardRun(store, part, shard, self._shard_place(to), limits=limits, repaired=start.repaired)
                 summary.passes.append(run.tally)
@@ -264,6 +263,20 @@ class TaskRun:
         if self._server is not None and not self._served:
             self._served = (servers.enter_context(self._server).base_url,)
         return self._served
+
+
+def shard_of(loaded: LoadedTask, invocation: Invocation) -> Shard:
+    """Settle which shard of a task a start is.
+
+    Raises:
+        ConfigError: The numbers do not go together.
+    """
+    return resolve_shard(
+        loaded.task.distributed,
+        loaded.environment,
+        job_index=invocation.job_index,
+        world_size=invocation.world_size,
+    )
 
 
 def _failed_lists(to: OutputFolder) -> list[str]:

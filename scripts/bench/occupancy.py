@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from modelcall.permits import Permits
     from modelcall.state.listing import ListedFile
-    from modelcall.task_manager.summary import Summary
+    from modelcall.task_manager.summary import InFlight, Summary
     from modelcall.types import FileCounts, Outcome, RowRef
 
 _SAMPLE = 0.02
@@ -51,9 +51,9 @@ class Gauge:
     def run_begins(self, summary: Summary) -> None:
         """Nothing to watch yet."""
 
-    def pass_begins(self, files: Sequence[ListedFile], permits: Any) -> None:  # noqa: ANN401  Permits, as it is
+    def pass_begins(self, files: Sequence[ListedFile], permits: Any, rows: InFlight) -> None:  # noqa: ANN401  Permits
         """Begin to sample."""
-        del files
+        del files, rows
         self.began = time.perf_counter()
         self._task = asyncio.get_running_loop().create_task(self._sample(permits))
 

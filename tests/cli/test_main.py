@@ -75,7 +75,7 @@ def test_no_command_is_a_usage_error_that_shows_the_commands(shell: Shell) -> No
     ("arguments", "says"),
     [
         (["run-tsk"], "Did you mean 'run-task'"),
-        (["status"], "No such command 'status'"),
+        (["statistics"], "No such command 'statistics'"),
         (["verify", "x", "--nope"], "--nope"),
         (["verify"], "OUTPUT"),
         (["pipeline", "a", "b", "--max_concurrent_files", "0"], "--max_concurrent_files"),

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modelcall.cli.distribution import Distribution
 from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
+from modelcall.observe.distribution import Distribution
 from tests.cli.test_run_task import wait_for
 
 if TYPE_CHECKING:

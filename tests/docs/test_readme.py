@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from tests.docs.markdown import Block
 
 ROOT = Path(__file__).parents[2]
-NOT_RUN = 8
-"""The two scripts (one block), the long suites, two ways to install, Slurm, TOS, serve-mock, serve-mock-tos."""
+NOT_RUN = 10
+"""Two scripts, the long suites, two ways to install, steering, the other scripts, Slurm, TOS, two servers."""
 HOST = re.compile(r"https?://[\w.:-]+(?:/api)?/v\d")
 KEYS = {**{provider.key_variable: "a-key" for provider in PROVIDERS}, "MY_PROVIDER_KEY": "a-key"}
 

@@ -222,3 +222,19 @@ def test_rows_left_are_those_of_a_full_pass_without_the_recorded(
             (index, row) for index, row in every[:limit] if index not in recorded
         ]
     assert source.row_count == len(every[:limit])
+
+
+def test_rows_to_expect_follow_from_the_length_of_those_that_were_read() -> None:
+    data = b"".join(b'{"a": %06d}\n' % number for number in range(100_000, 101_000))
+    source = _source(data)
+    assert source.expected_rows(len(data)) is None
+    next(source.rows(None, chunk_rows=10))
+    assert source.expected_rows(len(data)) == 1000
+    assert source.expected_rows(10 * len(data)) == 10_000
+    assert len(_rows(source)) == source.expected_rows(0) == 1000, "never fewer than were seen"
+
+
+def test_of_compressed_rows_there_is_no_telling() -> None:
+    source = _source(gzip.compress(b'{"a": 1}\n' * 100), name="a.jsonl.gz")
+    next(source.rows(None, chunk_rows=10))
+    assert source.expected_rows(1000) is None

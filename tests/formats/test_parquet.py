@@ -219,3 +219,10 @@ def test_errors_of_the_store_pass(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="Input/output") as raised:
         _rows(ParquetSource(lambda: _Failing(path), name="a.parquet"))
     assert raised.value.errno == 5
+
+
+def test_the_footer_tells_how_many_rows_to_expect() -> None:
+    source = _source(_bytes(pa.table({"a": list(range(50))})))
+    assert source.expected_rows(1) is None, "before it is read"
+    next(source.rows(None, chunk_rows=4))
+    assert source.expected_rows(1) == 50

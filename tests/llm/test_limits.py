@@ -235,3 +235,24 @@ def test_a_trial_without_answers_does_not_freeze_the_limit() -> None:
     for step in range(400):
         found.tick(1.0 + step / 10, 0.1, busy=True, latency=0.1)
     assert found.value > low
+
+
+def test_a_fixed_limit_is_the_ceiling_wherever_that_is_moved() -> None:
+    limit = AdaptiveLimit(ceiling=8, adaptive=Adaptive(enabled=False))
+    for ceiling in (64, 3):
+        limit.set_ceiling(ceiling)
+        assert limit.value == ceiling
+
+
+def test_an_adaptive_limit_grows_to_a_raised_ceiling_and_falls_with_a_lowered_one() -> None:
+    limit = AdaptiveLimit(ceiling=8, adaptive=Adaptive())
+    limit.set_ceiling(64)
+    assert limit.value == 8
+    now = 0.0
+    while limit.value < 64:
+        now += 0.05
+        limit.tick(now, 0.05, busy=True, latency=0.1)
+        assert now < 3, "slow start reaches any ceiling within 3 s"
+    assert limit.reason == "ceiling"
+    limit.set_ceiling(4)
+    assert limit.value == 4

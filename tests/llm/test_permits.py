@@ -116,3 +116,29 @@ async def test_no_slot_is_lost_when_waiters_are_cancelled() -> None:
         assert waiting.cancelled()
         assert (permits.in_use, permits.waiting) == (0, 0)
     assert (await permits.take()).held
+
+
+def test_the_ceiling_moves_and_takes_a_limit_along_that_stood_at_it() -> None:
+    permits = Permits(4)
+    permits.set_ceiling(9)
+    assert (permits.ceiling, permits.limit) == (9, 9)
+    permits.set_limit(3)
+    permits.set_ceiling(20)
+    assert (permits.ceiling, permits.limit) == (20, 3), "somebody else holds it down"
+    permits.set_ceiling(2)
+    assert (permits.ceiling, permits.limit) == (2, 2)
+    permits.set_ceiling(0)
+    assert permits.ceiling == 1
+    bounded = Permits(4, most=4)
+    bounded.set_ceiling(5)
+    assert bounded.ceiling == 4
+
+
+async def test_a_raised_ceiling_lets_in_those_who_wait() -> None:
+    permits = Permits(1)
+    await permits.take()
+    waiting = asyncio.ensure_future(permits.take())
+    await settle()
+    assert not waiting.done()
+    permits.set_ceiling(2)
+    await waiting

@@ -319,6 +319,7 @@ def test_batch_details_are_appended_a_line_a_batch(tmp_path: Path) -> None:
         "failures": {"invalid_output": 1},
         "retries": {"connect": 1},
         "latency_seconds": {"p50": 0.25, "p95": 8.0, "max": 8.0},
+        "scores": {"score": {"count": 3, "sum": 9.0, "min": 3, "max": 3, "values": {"3": 3}}},
         "in_flight": None,
         "limit": None,
     }

@@ -46,10 +46,11 @@ def test_everything_is_counted() -> None:
     counters = progress(gauge=Gauge())
     counters.file_started("a", recorded=4)
     counters.file_started("b", recorded=0)
+    counters.client_event("retry", {"cause": "http 503", "request_id": "r"})
+    counters.client_event("format", {"cause": "not_json", "retrying": True, "request_id": "r"})
+    assert (counters.snapshot().attempts, counters.snapshot().retrying) == (2, 1), "of rows that are not done, too"
     for outcome in (SCORED, SCORED, FAILED):
         counters.row_done(REF, outcome)
-    counters.client_event("retry", {"cause": "http 503"})
-    counters.client_event("format", {"cause": "not_json", "retrying": True})
     counters.client_event("format", {"cause": "not_json", "retrying": False})
     counters.client_event("valid_answer", {"keys": ["score"]})
     counters.client_event("outage", {"seconds": 30.0})
@@ -187,3 +188,19 @@ def test_durations_of_any_size_find_a_bucket() -> None:
     assert latency.count == 3
     assert latency.longest == 1e6
     assert latency.percentile(0.5) == pytest.approx(1e-4, rel=0.03)
+
+
+def test_what_begun_files_seem_to_hold_is_part_of_the_estimate() -> None:
+    counters = progress()  # 100 and 300 bytes
+    begun = {"b": 90}
+    counters.expected = lambda sizes: begun if sizes else {}
+    assert counters.snapshot().rows_total == 120  # 90 in 300 bytes: 30 more in the other 100
+    counters.file_done("a", FileCounts(total=50, scored=50, failed=0))
+    assert counters.snapshot().rows_total == 140
+    begun.clear()
+    counters.file_done("b", FileCounts(total=91, scored=91, failed=0))
+    assert counters.snapshot().rows_total == 141
+
+
+def test_without_files_nothing_is_known() -> None:
+    assert progress(sizes={}).snapshot().rows_total is None
