@@ -88,8 +88,9 @@ class ParquetTableWriter:
     def write(self, rows: pa.RecordBatch, results: pa.RecordBatch) -> None:
         """Append a batch of :meth:`Source.batches` with its results."""
         _check_length(rows, results)
-        batch = pa.RecordBatch.from_arrays([*rows.columns, *results.columns], schema=self.schema)
-        for piece in _cut(batch.cast(self._plain) if self._has_views else batch):
+        pairs = zip([*rows.columns, *results.columns], self._plain, strict=True)
+        plain = [column if column.type == field.type else column.cast(field.type) for column, field in pairs]
+        for piece in _cut(pa.RecordBatch.from_arrays(plain, schema=self._plain)):
             size = _size(piece)
             if self._held_bytes + size > ROW_GROUP_BYTES or self._held_rows + piece.num_rows > ROW_GROUP_ROWS:
                 self._flush()

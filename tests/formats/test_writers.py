@@ -212,3 +212,17 @@ def test_large_views_are_views_again(monkeypatch: pytest.MonkeyPatch, wrap: Call
     assert table.schema.metadata == schema.metadata
     assert table["a"].to_pylist() == rows
     assert len(_group_sizes(data)) > 10
+
+
+def test_columns_beside_views_are_left_as_they_are() -> None:
+    """pyarrow's cast spoils a list of fixed size of nulls, though it stays of its type."""
+    table = pa.table({"v": pa.array([None, b"x"], pa.binary_view()), "f": pa.array([None] * 2, pa.list_(pa.null(), 2))})
+    stored, target = io.BytesIO(), io.BytesIO()
+    pq.write_table(table, stored)
+    writer = ParquetTableWriter(target, inputs=table.schema, results=_results().schema)
+    for batch in pq.ParquetFile(stored).iter_batches():
+        writer.write(batch, _results())
+    writer.close()
+    read = pq.read_table(target).select(table.column_names)
+    assert read.schema == table.schema
+    assert read.to_pydict() == table.to_pydict()
