@@ -18,8 +18,8 @@ from modelcall.mock.process import EmbeddedServer
 from tests.chaos.job import CEILING, LATENCY, PATIENCE, Job, Process, any_way, left_behind
 from tests.crash.nursery import COMMAND_LINE, Nursery
 
-COLD = ("env", "--default-signal=HUP")
-"""The interpreter starts from nothing, and hangs up as in a terminal, also if these tests are run under nohup."""
+COLD = ("env",)
+"""A launcher that does nothing: the interpreter starts from nothing."""
 Blow = Callable[[Process], None]
 Begin = Callable[..., Job]
 LIVES = 12
