@@ -92,7 +92,7 @@ def test_a_task_is_started_listed_watched_stopped_and_resumed(
     refused = script(shell, "run_task.sh", "task.yaml")
     assert (refused.code, f"process {told['pid']} on " in refused.err) == (2, True)
 
-    wait_for(lambda: slow.referee().answered_rows >= 20)
+    wait_for(lambda: slow.referee().answered_rows >= 20 and one(shell)["state"] == "running")
     assert script(shell, "manage_tasks.sh", "list").out.splitlines()[1].split()[:2] == ["rivers", "running"]
     assert "rows" in script(shell, "manage_tasks.sh", "status", "riv").out
     stopped = script(shell, "manage_tasks.sh", "stop", "riv")
