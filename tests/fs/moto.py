@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -30,4 +31,5 @@ def moto_server() -> Iterator[str]:
     with child:  # waits for its end, which that of its input brings about
         assert child.stdout is not None
         yield f"http://127.0.0.1:{int(child.stdout.readline())}"
+        gc.collect()  # a client of s3fs that goes later is closed by a task in whatever loop runs then
         child.communicate()

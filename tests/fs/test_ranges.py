@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -13,9 +12,6 @@ from hypothesis import strategies as st
 
 from modelcall.fs import ranges
 from modelcall.fs.ranges import RangeReader
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DATA = random.Random(3).randbytes(20_000)
 POOL = ThreadPoolExecutor(2)
@@ -36,11 +32,9 @@ class Far:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as patched:
-        patched.setattr(ranges, "SMALL_BYTES", 100)
-        patched.setattr(ranges, "AHEAD_BYTES", 4000)
-        yield
+def _nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranges, "SMALL_BYTES", 100)
+    monkeypatch.setattr(ranges, "AHEAD_BYTES", 4000)
 
 
 READS = st.lists(st.tuples(st.integers(0, len(DATA) + 10), st.integers(0, 5000)), max_size=30)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -43,14 +44,15 @@ def s3_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def s3(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def s3(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket of an S3 that is not ours."""
     reach = {"AWS_ENDPOINT_URL": s3_url, "AWS_CONFIG_FILE": os.devnull, "AWS_DEFAULT_REGION": "us-east-1"}
     for name, value in {**reach, "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}.items():
         monkeypatch.setenv(name, value)
     bucket = f"corpus-{uuid4().hex}"
     fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
-    return f"s3://{bucket}"
+    yield f"s3://{bucket}"
+    gc.collect()  # a client of s3fs that goes later is closed by a task in whatever loop runs then
 
 
 @pytest.fixture
