@@ -98,7 +98,7 @@ class PreprocessorContract:
 
 def _job(path: Path) -> FileJob:
     stat = LocalFileSystem().stat(str(path))
-    return FileJob(_NAME, str(path), f"{stat.size}-{stat.etag}", stat.size, _OUTPUT)
+    return FileJob(_NAME, str(path), stat.fingerprint, stat.size, _OUTPUT)
 
 
 def _expect(condition: bool, message: str) -> None:  # noqa: FBT001  reads as an assertion

@@ -39,6 +39,11 @@ class FileStat:
     """Bytes."""
     etag: str
 
+    @property
+    def fingerprint(self) -> str:
+        """Differs whenever the content does, as far as the store can tell."""
+        return f"{self.size}-{self.etag}"
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -57,6 +62,11 @@ class Capabilities:
 
     Then nobody need read a file to know that it is still the same. A time of change, or samples, do not tell as much.
     """
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name, or a folder in it, begins with a dot or underscore, as side files and temporary ones do."""
+    return any(part.startswith((".", "_")) for part in name.split("/"))
 
 
 class Sink(Protocol):
@@ -151,7 +161,7 @@ class FileSystem(ABC):
         """All files below a folder, any order. Names that begin with a dot or underscore are skipped, folders too."""
         for name in sorted(self.listdir(folder)):
             path = f"{folder.rstrip('/')}/{name.rstrip('/')}"
-            if name.startswith((".", "_")):
+            if is_hidden(name):
                 continue
             if name.endswith("/"):
                 yield from self.walk(path)

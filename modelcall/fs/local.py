@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from modelcall.fs.base import Capabilities, FileStat, FileSystem
+from modelcall.fs.base import Capabilities, FileStat, FileSystem, is_hidden
 from modelcall.fs.folders import make_folder
 from modelcall.fs.local_sink import LocalSink, clean_temporaries, publish_exclusive, remove_temporaries, sync_folder
 
@@ -145,7 +145,7 @@ def _walk(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[FileStat]:
         _log.warning("%s leads back to a folder above it and is left out", folder)
         return
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not entry.name.startswith((".", "_")))
+        names = sorted(entry.name for entry in entries if not is_hidden(entry.name))
     above |= {here}
     for name in names:
         yield from _walk_entry(f"{folder.rstrip('/')}/{name}", above)

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 import fsspec
 
 from modelcall.errors import ConfigError
-from modelcall.fs.base import Capabilities, FileStat, FileSystem
+from modelcall.fs.base import Capabilities, FileStat, FileSystem, is_hidden
 from modelcall.fs.ranges import RangeReader
 from modelcall.fs.spooled import SpooledSink
 from modelcall.fs.threads import Threads
@@ -122,7 +122,7 @@ class RemoteFileSystem(FileSystem):
             found = self._fs.find(key, detail=True)
         for name, info in sorted(found.items()):
             below = name.removeprefix(key.rstrip("/")).lstrip("/")
-            if below and not any(part.startswith((".", "_")) for part in below.split("/")):
+            if below and not is_hidden(below):
                 yield FileStat(f"{folder.rstrip('/')}/{below}", int(info["size"]), _etag(info))
 
     def sink(self, path: str, *, overwrite: bool = False) -> SpooledSink:

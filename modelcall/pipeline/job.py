@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelcall.fs.base import FileStat
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from modelcall.fs.base import FileStat
     from modelcall.types import FileCounts
 
 
@@ -19,9 +18,8 @@ class FileJob:
 
     name: str
     """Input name, relative to the input folder."""
-    path: str
-    fingerprint: str
-    """Size and etag as listed; the file must still have them when it is read."""
+    listed: FileStat
+    """The input file; it must still be this one when it is read."""
     output: str
     """Output name, relative to the output folder."""
     row_limit: int | None = None
@@ -35,10 +33,14 @@ class FileJob:
     recorded gives the same bytes, so failed rows are not asked again before that is settled."""
 
     @property
-    def listed(self) -> FileStat:
-        """The input file as it was listed."""
-        size, _, etag = self.fingerprint.partition("-")
-        return FileStat(self.path, int(size), etag)
+    def path(self) -> str:
+        """Where the input file is."""
+        return self.listed.path
+
+    @property
+    def fingerprint(self) -> str:
+        """Size and etag of the input file as listed."""
+        return self.listed.fingerprint
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from modelcall.formats.detect import file_type
 from modelcall.formats.drift import Drift
 from modelcall.formats.opening import open_source
 from modelcall.formats.unify import type_names
-from modelcall.fs.base import FileStat
 from modelcall.fs.side_by_side import side_by_side
 from modelcall.log import Message, say
 from modelcall.pipeline.columns import clash
@@ -120,8 +119,7 @@ def _touched(fs: FileSystem, file: ListedFile) -> dict[str, str]:
 
 def _types(fs: FileSystem, file: ListedFile, wanted: Sequence[str]) -> dict[str, str]:
     """Return a file's columns with their types, which are empty where they are not known."""
-    listed = FileStat(file.path, file.size, file.etag)
-    with closing(open_source(lambda: fs.open_listed(listed), name=file.name)) as source:
+    with closing(open_source(lambda: fs.open_listed(file.stat), name=file.name)) as source:
         if file_type(file.name).format != "parquet":
             return _sampled(source)
         types = type_names(source.types())

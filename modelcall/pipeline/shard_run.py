@@ -195,8 +195,7 @@ class ShardRun:
         return [
             FileJob(
                 name=file.name,
-                path=file.path,
-                fingerprint=file.fingerprint,
+                listed=file.stat,
                 output=self.record.output_of(file),
                 row_limit=self._limits.rows,
                 republish=file.name in left.replaces,

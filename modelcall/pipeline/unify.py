@@ -101,7 +101,7 @@ class SchemaOfRun:
             if self._stopped():
                 raise FatalError("stopped while the schema was settled; no row was asked", hint="Start again.")
             try:
-                with closing(open_source(partial(self._fs.open, file.path), name=file.name)) as source:
+                with closing(open_source(partial(self._fs.open_listed, file.stat), name=file.name)) as source:
                     types = source.types()
             except (FileFailure, OSError) as error:
                 mistakes.append(mistake(file, error))

@@ -115,7 +115,7 @@ class _Places:
             stat = fs.stat(entry.input_path)
         except (OSError, ModelCallError):
             return None
-        if f"{stat.size}-{stat.etag}" != entry.input:
+        if stat.fingerprint != entry.input:
             return None
         return open_source(lambda: fs.open(entry.input_path), name=entry.file, unified=unified)
 

@@ -15,6 +15,7 @@ import orjson
 from modelcall.errors import FatalError
 from modelcall.fs.local_sink import LocalSink, sync_folder
 from modelcall.state.lock import this_process
+from modelcall.state.segments import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -41,7 +42,7 @@ class Copied:
 
     def forget(self, keys: Collection[str]) -> bool:
         """Journals of these file keys are of no use any more; whether any of them had been copied."""
-        gone = {name for name in self._sizes if name.partition(".")[0] in keys}
+        gone = {name for name in self._sizes if key_of(name) in keys}
         for name in gone:
             del self._sizes[name]
         for numbers in self._held.values() if gone else ():

@@ -24,6 +24,7 @@ from modelcall.errors import FatalError
 from modelcall.state.copied import Copied, Restored
 from modelcall.state.copy_objects import CLOSED, CopyObjects, head, pieces_of
 from modelcall.state.lock import taken_over
+from modelcall.state.segments import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -113,7 +114,7 @@ class Copies:
         """Forget what waits of published files, by their keys, and remove copies that hold nothing else. Blocking."""
         with self._storing:
             with self._adding:
-                for name in [name for name in self._pending if name.partition(".")[0] in keys]:
+                for name in [name for name in self._pending if key_of(name) in keys]:
                     self._bytes -= sum(map(len, self._pending.pop(name)))
             if self._copied.forget(keys):
                 self._remove_useless()

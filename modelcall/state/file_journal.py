@@ -16,7 +16,7 @@ from modelcall.state import outcomes
 from modelcall.state.frames import Damage, frame
 from modelcall.state.merge import in_order
 from modelcall.state.row_set import RowSet
-from modelcall.state.segments import Segment, records
+from modelcall.state.segments import Segment, key_of, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,7 +124,7 @@ class FileJournal:
             Path(segment.path).unlink(missing_ok=True)
         self._log.remove()
         if self._copies is not None:
-            self._copies.retire({Path(self.path).name.partition(".")[0]})
+            self._copies.retire({key_of(self.path)})
 
 
 def folded(

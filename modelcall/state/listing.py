@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from modelcall.errors import ConfigError
+from modelcall.fs.base import FileStat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from modelcall.fs.base import FileStat, FileSystem
+    from modelcall.fs.base import FileSystem
 
 _WILDCARDS = frozenset("*?[")
 
@@ -27,9 +28,14 @@ class ListedFile:
     etag: str
 
     @property
+    def stat(self) -> FileStat:
+        """The file itself, as its store told of it."""
+        return FileStat(self.path, self.size, self.etag)
+
+    @property
     def fingerprint(self) -> str:
         """Differs whenever the content does, as far as the store can tell."""
-        return f"{self.size}-{self.etag}"
+        return self.stat.fingerprint
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,11 @@ def file_key(name: str) -> str:
     return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
 
 
+def key_of(journal: str) -> str:
+    """Return the key of the file that a journal, named by its path or its name alone, is about."""
+    return Path(journal).name.partition(".")[0]
+
+
 def journal_header(file: str, *, fingerprint: str, content: str, run: str) -> bytes:
     """Return what the first frame of a journal says: whose answers these are, and to which very content."""
     return orjson.dumps({"journal": 1, "file": file, "input": fingerprint, "content": content, "run": run})
@@ -139,6 +144,6 @@ def retire_published(folder: str, files: Iterable[str]) -> None:
     keys = {file_key(name) for name in files}
     if Path(folder).is_dir():
         for path in list(Path(folder).iterdir()):
-            if path.name.partition(".")[0] in keys:
+            if key_of(path.name) in keys:
                 path.unlink(missing_ok=True)
         sync_folder(folder)

@@ -68,7 +68,7 @@ class Bench:
     def job(self, path: Path) -> FileJob:
         stat = self.fs.stat(str(path))
         name = path.relative_to(self.folder / "raw").as_posix()
-        return FileJob(name, str(path), f"{stat.size}-{stat.etag}", stat.size, f"{name.partition('.')[0]}.parquet")
+        return FileJob(name, str(path), stat.fingerprint, stat.size, f"{name.partition('.')[0]}.parquet")
 
     def work(self, kind: type[BasePreprocessor], config: dict[str, Any], stopped: Callable[[], bool]) -> Work:
         block = PreprocessConfig.model_validate(config)

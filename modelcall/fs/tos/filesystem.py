@@ -7,7 +7,7 @@ from functools import partial
 from os.path import commonprefix
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from modelcall.fs.base import Capabilities, FileStat, FileSystem
+from modelcall.fs.base import Capabilities, FileStat, FileSystem, is_hidden
 from modelcall.fs.ranges import RangeReader
 from modelcall.fs.threads import Threads
 from modelcall.fs.tos.client import TosCalls, TosSettings
@@ -93,8 +93,8 @@ class TosFileSystem(FileSystem):
         at = place(folder)
         for page in self._pages(at):
             for entry in page.contents:
-                names = entry.key.removeprefix(at.prefix).split("/")
-                if names[-1] and not any(name.startswith((".", "_")) for name in names):
+                name = entry.key.removeprefix(at.prefix)
+                if name and not name.endswith("/") and not is_hidden(name):
                     yield FileStat(at.url(entry.key), entry.size, _bare(entry.etag))
 
     def sink(self, path: str, *, overwrite: bool = False) -> TosSink:
