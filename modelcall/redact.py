@@ -30,6 +30,26 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 _SHORTEST = 4
 """A secret shorter than this would mask ordinary words; placeholders such as ``EMPTY`` are longer but harmless."""
+_SHORTEST_OF_HEADERS = 8
+"""Characters of a header's value from which on it may be a credential."""
+
+
+def credentials_in(headers: Iterable[str]) -> list[str]:
+    """Return what may be a credential in values of headers, each once: servers repeat it without ``Bearer`` too."""
+    parts = dict.fromkeys(part for value in headers for part in (value, value.partition(" ")[2]))
+    return [part for part in parts if len(part) >= _SHORTEST_OF_HEADERS]
+
+
+def maskable(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Return the secrets that :func:`mask` takes: long enough, and each before those that stand in it."""
+    return tuple(sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=len, reverse=True))
+
+
+def mask(text: str, secrets: Iterable[str]) -> str:
+    """Mask secrets, literally; they come from :func:`maskable`."""
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return text
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -38,11 +58,9 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     Shapes: ``Bearer …``, ``sk-…``, TOS access keys, ``user:password@`` and
     ``?key=…`` in URLs, ``api_key=…`` and its like.
     """
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, MASK)
-    for shape, mask in _SHAPES:
-        text = shape.sub(mask, text)
+    text = mask(text, maskable(secrets))
+    for shape, masked in _SHAPES:
+        text = shape.sub(masked, text)
     return text
 
 

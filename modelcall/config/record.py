@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from modelcall.redact import redact
+from modelcall.redact import credentials_in, redact
 
 if TYPE_CHECKING:
     from modelcall.config.endpoint import Endpoint
@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from modelcall.config.model import ModelConfig
 
 _HIDDEN: Final = "***"
-_SHORTEST: Final = 8
-"""Characters of a header's value from which on it may be a credential."""
 
 
 def resolved_config(loaded: LoadedTask) -> dict[str, Any]:
     """Return the configuration in force as plain JSON values; header values are masked."""
+    secrets = secrets_of(loaded)
     return {
         "task": loaded.task.model_dump(mode="json", exclude={"model", "prompt"}),
         "scorer": loaded.scorer,
@@ -28,7 +27,7 @@ def resolved_config(loaded: LoadedTask) -> dict[str, Any]:
         "endpoint": loaded.endpoint and _endpoint(loaded.endpoint),
         "paths": asdict(loaded.paths),
         "files": dict(loaded.files),
-        "overrides": [redact(text, secrets_of(loaded)) for text in loaded.overrides],
+        "overrides": [redact(text, secrets) for text in loaded.overrides],
     }
 
 
@@ -49,7 +48,5 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
 def secrets_of(loaded: LoadedTask) -> tuple[str, ...]:
     """Return the texts that must stand in nothing that a run writes or says: keys, and headers, which may hold one."""
     headers = loaded.model.headers.values() if loaded.model else ()
-    # Servers repeat a credential without its scheme: "Bearer", "Basic".
-    parts = [part for value in headers for part in (value, value.partition(" ")[2]) if len(part) >= _SHORTEST]
     key = [loaded.endpoint.api_key.reveal()] if loaded.endpoint and loaded.endpoint.api_key else []
-    return tuple(dict.fromkeys((*loaded.environment.secrets(), *key, *parts)))
+    return tuple(dict.fromkeys((*loaded.environment.secrets(), *key, *credentials_in(headers))))

@@ -14,7 +14,7 @@ from modelcall.llm.replies import ShapeError, parse_reply
 from modelcall.llm.server_error import MAX_MESSAGE, ServerError, error_in, error_of
 from modelcall.llm.transport import FaultKind, RawResponse, TransportFault
 from modelcall.llm.verdicts import Fault, Verdict
-from modelcall.redact import MASK, redact
+from modelcall.redact import mask, maskable, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class Attempts:
     def __init__(self, settings: ClientSettings, *, transport: Transport, wall: Callable[[], float]) -> None:
         self._timeout = settings.timeout
         self._deadlines = Deadlines(settings.timeout)
-        self._secrets = settings.secrets
+        self._secrets = maskable(settings.secrets)
         self._masked_too = settings.masked
         self._transport = transport
         self._wall = wall
@@ -105,13 +105,8 @@ class Attempts:
         texts = (reply.content, reply.reasoning, reply.refusal)
         if not any(secret in text for text in texts if text for secret in self._secrets):
             return reply
-        content, reasoning, refusal = (text and self._masked(text) for text in texts)
+        content, reasoning, refusal = (text and mask(text, self._secrets) for text in texts)
         return replace(reply, content=content, reasoning=reasoning, refusal=refusal)
-
-    def _masked(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        return text
 
     def _clean(self, text: str) -> str:
         return redact(text, (*self._secrets, *self._masked_too))[:MAX_MESSAGE]

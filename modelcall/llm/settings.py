@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from modelcall.redact import credentials_in
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from modelcall.types import Secret
-
-_SECRET = 8
-"""Characters from which a header's value may be a credential."""
 
 Lane = Literal["aiohttp", "openai"]
 Structured = Literal["auto", "schema", "object", "prompt"]
@@ -80,10 +79,8 @@ class ClientSettings:
         extra = self.completions_params.get("extra_headers") or {}
         query = self.completions_params.get("extra_query") or {}
         values = [str(value) for value in (*self.headers.values(), *extra.values(), *query.values())]
-        # Servers repeat a credential without its scheme: "Bearer", "Basic".
-        headers = dict.fromkeys(part for value in values for part in (value, value.partition(" ")[2]))
         key = [self.api_key.reveal()] if self.api_key is not None else []
-        return (*key, *(value for value in headers if len(value) >= _SECRET))
+        return (*key, *credentials_in(values))
 
     def share(self, workers: int) -> ClientSettings:
         """Return the settings of one of several equal processes: per-minute limits are divided."""

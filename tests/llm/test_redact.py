@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelcall.redact import redact
+from modelcall.redact import credentials_in, mask, maskable, redact
 
 CANARY = "CANARY-KEY-9f8e7d6c"
 
@@ -26,6 +26,15 @@ def test_known_and_unknown_secrets_are_masked(text: str) -> None:
     assert CANARY not in redact(text, [CANARY])
     if "provided" not in text:
         assert CANARY not in redact(text)
+
+
+def test_what_is_short_would_mask_words_and_what_stands_in_another_comes_after_it() -> None:
+    secrets = maskable(["x", "abcd", "abcd-efgh"])
+    assert mask("extra: abcd-efgh, abcd", secrets) == "extra: ***, ***"
+
+
+def test_headers_hold_credentials_with_and_without_their_scheme() -> None:
+    assert credentials_in(["Bearer abcdefgh", "short", "Bearer abcdefgh"]) == ["Bearer abcdefgh", "abcdefgh"]
 
 
 @pytest.mark.parametrize("text", ["sk-proj-abcdef123456", "ak-0123456789ab", "AKLTabcdef0123456789"])
