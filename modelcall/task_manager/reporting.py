@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from modelcall.config.model import Prices
-from modelcall.config.record import resolved_config
+from modelcall.config.record import resolved_config, secrets_of
 from modelcall.errors import ConfigError
 from modelcall.observe import batch_details_path, final_stats_path
 from modelcall.report.subject import Pass, Subject
@@ -51,7 +51,7 @@ def subject_of_task(loaded: LoadedTask, *, logs: Path | None = None) -> Subject:
         prices=loaded.model.prices if loaded.model else None,
         details=_logs(folder, loaded.task.task_name, batch_details_path),
         stats=_logs(folder, loaded.task.task_name, final_stats_path),
-        secrets=tuple(loaded.environment.secrets()),
+        secrets=secrets_of(loaded),
     )
 
 

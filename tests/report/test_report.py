@@ -226,6 +226,18 @@ def test_no_secret_of_the_environment_is_in_it(shell: Shell, monkeypatch: pytest
         assert "abcdefgh12345678" not in text
 
 
+def test_no_header_of_the_model_is_in_it(shell: Shell) -> None:
+    canary = "canary-header-0815"
+    prepare(shell, 20, reason=f'"the server said {canary}"', tags=f'["{canary}"]')
+    scored(shell)
+    task = shell.folder / "task.yaml"
+    model = f'{{provider: own, model_name: m, base_url: "http://127.0.0.1:9/v1", headers: {{X-Pass: {canary}}}}}'
+    task.write_text(f"{task.read_text()}\nmodel: {model}\n")
+    page, _ = report(shell, "task.yaml", "--card")
+    for text in (page.written, (shell.folder / "r.md").read_text()):
+        assert canary not in text
+
+
 def test_where_there_is_no_run_there_is_no_report(shell: Shell) -> None:
     prepare(shell)
     done = shell("report", "task.yaml")
