@@ -192,7 +192,7 @@ def _fitting(batch: pa.RecordBatch, schema: pa.Schema, file: str) -> pa.RecordBa
 
 def _check_unchanged(job: FileJob, fs: FileSystem) -> None:
     stat = fs.stat(job.path)
-    if f"{stat.size}-{stat.etag}" != job.fingerprint:
+    if stat.fingerprint != job.fingerprint:
         raise _changed(job)
 
 

@@ -46,6 +46,7 @@ class Items:
         self._preprocessor = preprocessor
         self._name = name
         self._schema = schema
+        self._names = frozenset(schema.names)
         self._json_columns = json_columns
         self._shapes: dict[str, Shape] = {}
         self._spool = cast("BinaryIO", tempfile.TemporaryFile(prefix="modelcall-"))  # noqa: SIM115  closed by close
@@ -137,7 +138,7 @@ class Items:
 
     def _dumped(self, result: Row, number: int) -> str:
         """Return what a row got that the input has no column for."""
-        added = {name: value for name, value in result.items() if name not in self._schema.names}
+        added = {name: value for name, value in result.items() if name not in self._names}
         try:
             text = orjson.dumps(added, option=orjson.OPT_SERIALIZE_NUMPY)
         except TypeError as error:
