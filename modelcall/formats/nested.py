@@ -1,4 +1,4 @@
-"""Types within types."""
+"""Types within types, and columns in other types."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def replaced(kind: pa.DataType, leaf: Callable[[pa.DataType], pa.DataType]) -> p
         if matches(kind):
             return make(kind, kind.value_field.with_type(replaced(kind.value_type, leaf)))
     return kind if pt.is_nested(kind) else leaf(kind)
+
+
+def fitted(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return a column in a type that holds it. One that has the type stays: pyarrow's cast spoils some of them."""
+    return column if column.type == kind else column.cast(kind)
 
 
 _LISTS: list[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType, pa.Field], pa.DataType]]] = [

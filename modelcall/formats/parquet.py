@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -16,7 +16,7 @@ from modelcall.formats import chunks
 from modelcall.formats.base import NO_ROWS, BadRow, Foreseeing
 from modelcall.formats.detect import MAGIC_BYTES, content_of, refuse_content
 from modelcall.formats.failures import changed, reading
-from modelcall.formats.unify import fitted
+from modelcall.formats.nested import fitted
 from modelcall.formats.values import json_values, python_values
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ParquetSource:
         self._opener = opener
         self._name = name
         self._unified = unified
-        self._metadata: pq.FileMetaData | None = None
+        self._footer: _Footer | None = None
         self._kept: BinaryIO | None = None
         self.blank_lines = 0
         self.row_count = 0
@@ -63,7 +63,7 @@ class ParquetSource:
 
     def expected_rows(self, size: int) -> int | None:  # noqa: ARG002  the footer knows
         """Rows by the footer, once it was read."""
-        return None if self._metadata is None else int(self._metadata.num_rows)
+        return None if self._footer is None else int(self._footer.metadata.num_rows)
 
     def column_names(self) -> list[str]:
         """Names of all columns; reads the footer."""
@@ -112,21 +112,23 @@ class ParquetSource:
             self._kept = None
 
     @contextmanager
-    def _open(self, *, keep: bool = False) -> Iterator[tuple[BinaryIO, pq.FileMetaData]]:
+    def _open(self, *, keep: bool = False) -> Iterator[tuple[BinaryIO, _Footer]]:
         """The file and its footer. What is slow to open may be kept for the next pass."""
         with reading(self._name), ExitStack() as stack:
             kept, self._kept = self._kept, None
             stream = stack.enter_context(kept or self._opener())
-            if self._metadata is None:
-                self._metadata = _read_footer(stream, self._name)
-            yield stream, self._metadata
+            if self._footer is None:
+                self._footer = _read_footer(stream, self._name)
+            yield stream, self._footer
             if keep and isinstance(stream, Foreseeing):
                 stack.pop_all()
                 self._kept = stream
 
     def _schema(self) -> pa.Schema:
-        with self._open(keep=True) as (stream, metadata):
-            return _schema_of(stream, metadata, self._name)
+        if self._footer is not None:
+            return self._footer.schema
+        with self._open(keep=True) as (_, footer):
+            return footer.schema
 
     def _batches(self, columns: Sequence[str] | None, *, most: int, limit: int | None) -> Iterator[pa.RecordBatch]:
         for _, batch in self._pieces(columns, most=most, limit=limit, recorded=NO_ROWS):
@@ -138,10 +140,10 @@ class ParquetSource:
     ) -> Iterator[tuple[int, pa.RecordBatch | None]]:
         """Rows in batches, with their number; None for those that are recorded and need not be read."""
         left = limit
-        with self._open() as (stream, metadata):
-            names = _schema_of(stream, metadata, self._name).names
+        with self._open() as (stream, footer):
+            names = footer.schema.names
             present = names if columns is None else [name for name in columns if name in names]
-            for count, batch in _row_groups(stream, metadata, present, most=most, recorded=recorded):
+            for count, batch in _row_groups(stream, footer.metadata, present, most=most, recorded=recorded):
                 if left is not None and left <= count:
                     if left:
                         yield left, None if batch is None else batch.slice(0, left)
@@ -182,13 +184,24 @@ def _groups(metadata: pq.FileMetaData) -> list[tuple[int, int, int]]:
     return [(index, first, size) for index, (first, size) in enumerate(zip(firsts, sizes, strict=False)) if size]
 
 
-def _read_footer(stream: BinaryIO, name: str) -> pq.FileMetaData:
+class _Footer(NamedTuple):
+    """What is known of a file once it has been opened."""
+
+    metadata: pq.FileMetaData
+    schema: pa.Schema
+    """The types that reading gives: the metadata alone know no extension types."""
+
+
+def _read_footer(stream: BinaryIO, name: str) -> _Footer:
     try:
-        return pq.read_metadata(stream)
+        metadata = pq.read_metadata(stream)
     except pa.ArrowException:
         stream.seek(0)
         _check_magic(stream, name)
         raise
+    schema = pq.ParquetFile(stream, metadata=metadata).schema_arrow
+    _check_names(schema.names, name)
+    return _Footer(metadata, schema)
 
 
 def _check_magic(stream: BinaryIO, name: str) -> None:
@@ -196,13 +209,6 @@ def _check_magic(stream: BinaryIO, name: str) -> None:
     if not head.startswith(b"PAR1"):
         refuse_content(content_of(head) or ("not" if head else "empty"), name=name, expected="Parquet")
     stream.seek(0)
-
-
-def _schema_of(stream: BinaryIO, metadata: pq.FileMetaData, name: str) -> pa.Schema:
-    """Return the types that reading gives: the footer alone knows no extension types. Nothing is read here."""
-    schema = pq.ParquetFile(stream, metadata=metadata).schema_arrow
-    _check_names(schema.names, name)
-    return schema
 
 
 def _check_names(names: list[str], file: str) -> None:

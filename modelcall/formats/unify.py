@@ -139,11 +139,6 @@ def type_name(kind: pa.DataType) -> str:
     return str(kind)
 
 
-def fitted(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return a column in a type that holds it."""
-    return column if column.type == kind else column.cast(kind)
-
-
 def _joined(shape: Shape, kind: pa.DataType) -> pa.DataType | None:
     """Return the type that holds values and a type, or None. Whole numbers among floats are floats if exact."""
     if pa.types.is_floating(kind) and shape.is_whole:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from modelcall.errors import FileFailure
 from modelcall.formats.metadata import kept_metadata
-from modelcall.formats.nested import replaced
+from modelcall.formats.nested import fitted, replaced
 from modelcall.formats.values import json_values
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class ParquetTableWriter:
         """Append a batch of :meth:`Source.batches` with its results."""
         _check_length(rows, results)
         pairs = zip([*rows.columns, *results.columns], self._plain, strict=True)
-        plain = [column if column.type == field.type else column.cast(field.type) for column, field in pairs]
+        plain = [fitted(column, field.type) for column, field in pairs]
         for piece in _cut(pa.RecordBatch.from_arrays(plain, schema=self._plain)):
             size = _size(piece)
             if self._held_bytes + size > ROW_GROUP_BYTES or self._held_rows + piece.num_rows > ROW_GROUP_ROWS:
