@@ -31,7 +31,7 @@ _ECHO: Final = 3
 """Columns that stay free: the ``^C`` that a terminal echoes must not wrap, or a line of the view would stay behind."""
 _SLOW: Final = 10.0
 """Seconds in flight from which on a row is named as slow."""
-_GOING: Final = frozenset({Phase.STARTING, Phase.RUNNING})
+_GOING: Final = frozenset({Phase.STARTING, Phase.PREPROCESSING, Phase.RUNNING})
 """Phases in which the present rate says when the end comes."""
 _STYLES: Final = {Phase.OUTAGE: "bold red", Phase.PAUSED: "bold yellow", Phase.DRAINING: "bold yellow"}
 

@@ -162,8 +162,14 @@ class Beginnings:
         self._steering = steering
         self._identify = identify
 
-    def run_begins(self, summary: Summary) -> None:
+    def preprocessing_begins(self, summary: Summary) -> None:
         """From now on there is a status."""
+        self._watch.phases.preprocessing = True
+        self._operated.begins(self._identify(summary))
+
+    def run_begins(self, summary: Summary) -> None:
+        """The status tells from now on which run it is."""
+        self._watch.phases.preprocessing = False
         self._watch.run_begins(summary)
         self._operated.begins(self._identify(summary))
 

@@ -30,7 +30,7 @@ Examples:
 \b
 It reads the status files of the runs that were started from this folder (logs/.status, or
 $MODELCALL_STATUS_DIR), which are a second old at most; a run is never disturbed by it.
-PATTERN is any part of a task's name. States: starting, running, paused, outage, draining;
+PATTERN is any part of a task's name. States: starting, preprocessing, running, paused, outage, draining;
 done, stopped, interrupted, refused, crashed; died: the process is gone and said nothing."""
 _SECONDS: Final = 1.0
 _PLAIN_SECONDS: Final = 10.0

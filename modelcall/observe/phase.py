@@ -17,6 +17,7 @@ class Phase(StrEnum):
 
     STARTING = "starting"
     """It counts what is left to do."""
+    PREPROCESSING = "preprocessing"
     RUNNING = "running"
     PAUSED = "paused"
     """Somebody asked for a pause."""
@@ -38,8 +39,8 @@ class Phases:
         self._clock = clock
         self._outage = ""
         self._cooling: dict[str, tuple[float, str]] = {}
-        self.started = False
-        """Whether rows are being asked about."""
+        self.preprocessing = self.started = False
+        """Whether raw files are being made into input, and whether rows are being asked about."""
         self.paused_by = ""
         self.draining_by = ""
         self.ended = ""
@@ -56,7 +57,9 @@ class Phases:
             return Phase.PAUSED
         if self._outage:
             return Phase.OUTAGE
-        return Phase.RUNNING if self.started else Phase.STARTING
+        if self.started:
+            return Phase.RUNNING
+        return Phase.PREPROCESSING if self.preprocessing else Phase.STARTING
 
     @property
     def note(self) -> str:

@@ -75,10 +75,12 @@ class PreprocessRun:
                 f"{error.filename or self._plan.paths.raw}: {error.strerror or error}", hint=hint
             ) from error
         summary.passed_over = raw.passed_over
+        complete = False
         try:
             async with self._owned():
-                if self._stop.signal is None:
+                if not self._stop.asked:
                     await self._work(raw, stat, summary)
+                    complete = not summary.left
                     summary.seconds = round(time.monotonic() - began, 3)
                     await asyncio.to_thread(stat.put_summary, summary.totals, self._facts(summary))
         except FatalError as error:
@@ -86,6 +88,8 @@ class PreprocessRun:
         except OSError as error:
             summary.error = stopping(error, "the storage fails")
         summary.signal = self._stop.signal
+        if summary.error is None and self._stop.drained_by is not None and not complete:
+            summary.error = self._stop.drained
         if summary.signal is None and summary.error is None:
             _say_done(summary)
         return summary
@@ -125,7 +129,7 @@ class PreprocessRun:
                         say(Message.PREPROCESS_WAITS, who=error.message)
                     waited = True
                 await self._stop.unless_asked(asyncio.sleep(_WAIT_SECONDS))
-                if self._stop.signal is not None:
+                if self._stop.asked:
                     break
             yield
 

@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from modelcall.errors import FatalError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from modelcall.config.shard import Shard
-    from modelcall.errors import FatalError
     from modelcall.pipeline.tally import Tally
     from modelcall.state.listing import ListedFile
     from modelcall.task_manager.preprocess_summary import PreprocessSummary
@@ -59,6 +60,11 @@ class Stop:
         self.drained_by = by
         for drain in self._drainers:
             drain()
+
+    @property
+    def drained(self) -> FatalError:
+        """What a start ends with that was drained before all was done."""
+        return FatalError(f"drained: {self.drained_by} asked for it", hint="Start again to go on.")
 
     def when_asked(self, stop: Callable[[], object], *, drain: Callable[[], object] | None = None) -> None:
         """Call ``stop`` when the wish comes, or ``drain`` if there is no hurry; at once if it has come."""
@@ -144,6 +150,9 @@ class InFlight(Protocol):
 
 class Begins(Protocol):
     """Who wants to know, beside what happens, what is about to: with facts that only a start has."""
+
+    def preprocessing_begins(self, summary: Summary) -> None:
+        """Raw files are about to be preprocessed, or waited for; there is no run yet."""
 
     def run_begins(self, summary: Summary) -> None:
         """It is settled which run this start belongs to."""

@@ -50,6 +50,11 @@ class TaskInput:
             raise self.preprocessed.error
         return self.preprocessed.signal is None
 
+    @property
+    def is_preprocessed(self) -> bool:
+        """Whether the task begins with preprocessing."""
+        return self._plan is not None
+
     def listing(self) -> Listing:
         """List the input, once a start: of a folder that was preprocessed into, what this preprocessing brought out.
 

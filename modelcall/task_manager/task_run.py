@@ -91,6 +91,8 @@ class TaskRun:
             FatalError: Preprocessing cannot go on, or it was to stop before anything was begun.
         """
         self._places.check(world_size=self.shard.world_size)
+        if self._begins is not None and self._input.is_preprocessed:
+            self._begins.preprocessing_begins(self._summary(None))
         if not await self._input.prepare(fresh=self._invocation.fresh, shared=self.shard.world_size > 1, log=log):
             summary = self._summary(None)
             summary.signal = self._stop.signal
@@ -100,7 +102,7 @@ class TaskRun:
             self._schema = self._unify(store)
             start = await asyncio.to_thread(self._begin, store)
         except FatalError as error:
-            if self._stop.signal is not None:
+            if self._stop.asked:
                 raise
             raise ConfigError(error.message, hint=error.hint) from error
         except OSError as error:
@@ -132,7 +134,7 @@ class TaskRun:
                 summary.error = stopping(error, "the storage fails")
         summary.signal = self._stop.signal
         if summary.error is None and self._stop.drained_by is not None and summary.unfinished:
-            summary.error = FatalError(f"drained: {self._stop.drained_by} asked for it", hint="Start again to go on.")
+            summary.error = self._stop.drained
         return summary
 
     async def _passes(self, store: RunStore, start: Start, scoring: Scoring, summary: Summary) -> None:
@@ -206,7 +208,7 @@ class TaskRun:
         if not self._task.data.unify_schema:
             return None
         fs = self._places.input_fs
-        return SchemaOfRun(fs, store, self._columns, stopped=lambda: self._stop.signal is not None)
+        return SchemaOfRun(fs, store, self._columns, stopped=lambda: self._stop.asked)
 
     def _check_before(self, record: RunRecord) -> None:
         """Refuse a new run before anything of it is written, while another process works here above all.

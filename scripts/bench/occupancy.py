@@ -48,6 +48,9 @@ class Gauge:
         self.late: list[float] = []
         self._task: asyncio.Task[None] | None = None
 
+    def preprocessing_begins(self, summary: Summary) -> None:
+        """Nothing to watch."""
+
     def run_begins(self, summary: Summary) -> None:
         """Nothing to watch yet."""
 

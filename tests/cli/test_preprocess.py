@@ -496,6 +496,28 @@ def test_an_interrupt_while_preprocessing_ends_the_task_there(shell: Shell) -> N
 
 
 @pytest.mark.usefixtures("raw")
+def test_a_drain_while_preprocessing_ends_both_who_works_and_who_waits(shell: Shell) -> None:
+    (shell.folder / "slow.py").write_text(SLOW)
+    (shell.folder / "task.yaml").write_text(TASK.replace("github_raw_code", "slow:Slow"))
+    works, waits = (
+        shell.start("run-task", "task.yaml", "--json", "--job_index", str(index), "--world_size", "2")
+        for index in range(2)
+    )
+    until(lambda: any((shell.folder / "clean").glob(".modelcall/preprocess/**/*.json")))
+    until(lambda: len(shell("status", "--json").json) == 2)
+
+    assert shell("ctl", "both", "drain").code == 0
+
+    for child in (works, waits):
+        _, err = child.communicate(timeout=60)
+        assert (child.returncode, "stopped: drained: " in err) == (4, True), err
+    assert not (shell.folder / "scored").exists()
+    assert [told["state"] for told in shell("status", "--json").json] == ["stopped", "stopped"]
+    done = shell("run-task", "task.yaml", "--json", "-q")
+    assert (done.code, done.json["rows"]["scored"]) == (0, 135), done.err
+
+
+@pytest.mark.usefixtures("raw")
 def test_validate_finds_a_preprocessor_that_cannot_be_used(shell: Shell) -> None:
     (shell.folder / "task.yaml").write_text(TASK.replace("github_raw_code", "githb_raw_code"))
 
