@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+_LENT = "lent"
+
 
 class Permits:
     """At most ``limit`` slots are held; waiters come in order, rows that wait for a retry before new ones.
@@ -22,6 +24,8 @@ class Permits:
         self.most = most
         self.limit = ceiling
         self.in_use = 0
+        self.share = 1.0
+        """Of what a minute allows the whole run; less than all if these are lent, see :meth:`lend`."""
         self._pauses: set[str] = set()
         self._new: deque[asyncio.Future[None]] = deque()
         self._again: deque[asyncio.Future[None]] = deque()
@@ -58,6 +62,15 @@ class Permits:
         follows = self.limit >= self.ceiling
         self.ceiling = max(1, min(ceiling, self.most or ceiling))
         self.set_limit(self.ceiling if follows else self.limit)
+
+    def lend(self, ceiling: int, *, of: int) -> None:
+        """Hold to a part of a ceiling that several processes share; 0: nothing, until the next call."""
+        self.share = ceiling / of
+        if ceiling:
+            self.set_ceiling(ceiling)
+            self.resume(_LENT)
+        else:
+            self.pause(_LENT)
 
     def pause(self, reason: str = "") -> None:
         """Hand out nothing until :meth:`resume` with the same reason; several pauses add up."""

@@ -172,6 +172,36 @@ class Scorer(Protocol):
         """Return the row with its results added; input columns must come back as they were."""
 
 
+@runtime_checkable
+class Corroborated(Protocol):
+    """A scorer that judges its endpoint by what it answers, to other processes of the run too."""
+
+    @property
+    def last_success(self) -> tuple[float, float] | None:
+        """When the last attempt to be answered began and ended, by the monotonic clock; None: there was none."""
+
+    def succeeded_elsewhere(self, started: float, ended: float) -> None:
+        """Another process of the run was answered."""
+
+
+@runtime_checkable
+class Steerable(Protocol):
+    """Permits that can be moved while they are in use."""
+
+    ceiling: int
+    most: int | None
+    """Beyond it the ceiling cannot be moved; None: no such bound."""
+
+    def set_ceiling(self, ceiling: int) -> None:
+        """Move the ceiling."""
+
+    def pause(self, reason: str = "") -> None:
+        """Hand out nothing until :meth:`resume` with the same reason."""
+
+    def resume(self, reason: str = "") -> None:
+        """Lift the pause of this reason."""
+
+
 class RowScorer(Protocol):
     """The pipeline's view of a scorer: every scorer, built-in or a user's, is behind this."""
 

@@ -31,10 +31,8 @@ _COLUMNS: Final = 100
 """Width of a terminal for ``--help``, so that the text does not depend on the one it is written from."""
 
 CHINESE: Final = {
-    "several worker processes": "多个工作进程",
     "other engines": "其他执行引擎",
     "other ways to share files": "其他文件划分方式",
-    "write 1, or use job_index": "写 1，或用 job_index 分片",
     "write local": "写 local",
     "write bytes": "写 bytes",
 }

@@ -24,14 +24,12 @@ from modelcall.config.record import secrets_of
 from modelcall.errors import ConfigError, FatalError
 from modelcall.garbage import collect_less, hold_less
 from modelcall.log import LogSettings, Message, OpenLog, log_path, say, setup
+from modelcall.loops import fast_runner
 from modelcall.observe import Ending, RunIdentity, StatusFile, heartbeat, status_folder, status_name
 from modelcall.redact import redact_values
 from modelcall.state.lock import this_process
 from modelcall.task_manager.summary import Stop
 from modelcall.task_manager.task_run import TaskRun, shard_of
-
-if sys.platform != "win32":
-    import uvloop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +78,7 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
     hold_less()
     with open_log(settings), operated.ending():
         _say_start(loaded, shard)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop if sys.platform != "win32" else None) as runner:
+        with fast_runner() as runner:
             try:
                 summary = runner.run(_run(run, watch, operated, stop, loaded=loaded, showing=showing, log=settings))
             except FatalError:

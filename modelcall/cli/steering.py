@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from modelcall.config.suggest import did_you_mean
 from modelcall.log import Message, say
 from modelcall.observe.control import ControlError
-from modelcall.permits import Permits
+from modelcall.types import Steerable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,14 +30,14 @@ class Steering:
     def __init__(self, stop: Stop, phases: Phases) -> None:
         self._stop = stop
         self._phases = phases
-        self._permits: Permits | None = None
+        self._permits: Steerable | None = None
         self._ceiling: int | None = None
         self._said = count(1)
         stop.when_asked(self._signalled, drain=self._go_on)
 
     def pass_begins(self, permits: PermitSource) -> None:
         """Steer these permits from now on, and hold them to what was asked for before."""
-        self._permits = permits if isinstance(permits, Permits) else None
+        self._permits = permits if isinstance(permits, Steerable) else None
         self._phases.started = True
         if self._permits is not None and self._ceiling is not None:
             self._permits.set_ceiling(self._ceiling)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any, Final, NoReturn, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, NoReturn, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -125,6 +125,26 @@ Texts: TypeAlias = Annotated[
     tuple[Text, ...], BeforeValidator(_listed, json_schema_input_type=Text | list[Text]), PlainSerializer(list)
 ]
 """One text or a list of texts."""
+
+
+def _workers(value: object) -> object:
+    if value == AUTO:
+        return value
+    if isinstance(value, str) and not _GROUPED.fullmatch(value):
+        refuse("must be a whole number from 1, or auto, got {value}", value=shown(value))
+    number = _whole(value)
+    if isinstance(number, int) and number < 1:
+        refuse("must be at least 1, or auto, got {value}", value=number)
+    return number
+
+
+AUTO: Final = "auto"
+Workers: TypeAlias = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_workers),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": AUTO}]}),
+]
+"""A number of processes, or ``auto``."""
 
 
 def _all_or_some(value: int) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from modelcall.config.fields import (
+    AUTO,
     Block,
     Duration,
     NotNegative,
@@ -18,6 +21,7 @@ from modelcall.config.fields import (
     Text,
     Texts,
     Truth,
+    Workers,
     refuse,
 )
 from modelcall.config.preprocess import PreprocessConfig
@@ -78,7 +82,16 @@ class ConcurrencyConfig(Block):
     parquet_save_interval: OrMinusOne = Field(
         default=-1, description="Rows between checkpoints of the ledger; -1: automatic. Answers are journaled anyway."
     )
-    num_workers: Positive = Field(default=1, description="Processes of one invocation.")
+    num_workers: Workers = Field(
+        default=1, description="Processes of one invocation that score; auto: one for each CPU it may use."
+    )
+
+    @property
+    def workers(self) -> int:
+        """How many processes, on this machine."""
+        if self.num_workers != AUTO:
+            return int(self.num_workers)
+        return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 class DistributedConfig(Block):

@@ -27,7 +27,6 @@ def _other_than(*known: object) -> Callable[[object], bool]:
 
 
 UNSUPPORTED: Final = (
-    Unsupported("concurrency.num_workers", _other_than(1), "several worker processes", "write 1, or use job_index"),
     Unsupported("distributed.engine", _other_than("local", "inline"), "other engines", "write local"),
     Unsupported("distributed.shard_by", _other_than("bytes"), "other ways to share files", "write bytes"),
 )

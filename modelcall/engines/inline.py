@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     from modelcall.engines.base import Job, Result, Work
+
+
+class NoChannel:
+    """There is nobody at the other end: the owner is who works."""
+
+    worker = 0
+
+    def tell(self, message: object) -> None:
+        """Nobody hears it."""
+
+    def heed(self, hear: Callable[[Any], None]) -> None:
+        """Nobody says anything."""
 
 
 class InlineEngine:
@@ -21,6 +33,6 @@ class InlineEngine:
             for job in jobs:
                 yield job
 
-        async with aclosing(work(stream())) as results:
+        async with aclosing(work(stream(), NoChannel())) as results:
             async for result in results:
                 yield result

@@ -8,21 +8,23 @@ import signal
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from modelcall.engines.worker import SIGNALS, Came, Ended, Given, Stop, Wanted, serve
+from modelcall.engines.worker import SIGNALS, Came, Ended, Given, Stop, Told, Wanted, listen, serve
 from modelcall.errors import FatalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-    from modelcall.engines.base import OfJob, Work
+    from modelcall.engines.base import Crew, OfJob, Work
     from modelcall.log import LogSettings
 
 TRIES: Final = 3
-"""How often a job is begun whose worker dies; and how many workers in a row may die before they are ready."""
+"""How often a job is begun whose workers die without having got on with it, and how many workers in a row may die
+before they are ready."""
 
 
 @dataclass(slots=True)
@@ -31,20 +33,28 @@ class _Task:
 
     job: Any
     deaths: int = 0
+    """Without getting on in between."""
 
 
 @dataclass(slots=True, eq=False)
 class _Worker:
+    number: int
+    """From 1, in the order in which they are started."""
     process: SpawnProcess
     connection: Connection
     held: list[_Task] = field(default_factory=list)
     """Given to it, and without a result so far."""
     was_ready: bool = False
 
-    def tell(self, message: Given | Stop) -> None:
+    def tell(self, message: Given | Stop | Told) -> None:
         """Send a message; one that has died is noticed by its silence."""
         with suppress(OSError):
             self.connection.send(message)
+
+    def got_on(self) -> None:
+        """What it holds is not what kills workers."""
+        for task in self.held:
+            task.deaths = 0
 
     def take(self, result: OfJob) -> None:
         """Note that a job has its result."""
@@ -61,7 +71,10 @@ class Pool:
         *,
         log: LogSettings | None,
         give_up: Callable[[Any, str], Any] | None,
+        crew: Crew | None = None,
     ) -> None:
+        self._crew = crew
+        self._is_closed = False
         self._work = work
         self._log = log
         self._give_up = give_up
@@ -69,19 +82,37 @@ class Pool:
         self._workers: list[_Worker] = []
         self._started: list[SpawnProcess] = []
         self._idle: deque[_Worker] = deque()
-        self._events: asyncio.Queue[tuple[_Worker, Any]] = asyncio.Queue()
+        self._events: asyncio.Queue[tuple[_Worker | None, Any]] = asyncio.Queue()
         self._false_starts = 0
+        self.deaths = 0
+        """Workers that ended before they had said so."""
 
     @property
     def is_busy(self) -> bool:
         """Whether results are still to come."""
         return bool(self._workers) and bool(self._left or any(worker.held for worker in self._workers))
 
+    def add(self, jobs: Iterable[Any]) -> None:
+        """Have more jobs done, before all that are left."""
+        if not self._is_closed:
+            self._left.extendleft(reversed([_Task(job) for job in jobs]))
+            self._give()
+
+    def close(self) -> None:
+        """Give out no more jobs, and replace nobody: what is begun goes on."""
+        self._is_closed = True
+        self._left.clear()
+
+    def fail(self, error: BaseException) -> None:
+        """End the run with this error."""
+        self._events.put_nowait((None, Ended(error)))
+
     def start_worker(self) -> None:
         """Start one more."""
+        number = len(self._started) + 1
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, self._work, self._log), daemon=True)
+        process = context.Process(target=serve, args=(theirs, number, self._work, self._log), daemon=True)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the worker inherits it, until it ignores them
         try:
             process.start()
@@ -92,9 +123,11 @@ class Pool:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             theirs.close()
         self._started.append(process)
-        worker = _Worker(process, ours)
+        worker = _Worker(number, process, ours)
         self._workers.append(worker)
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, worker)
+        if self._crew is not None:
+            self._crew.joined(number, lambda message: worker.tell(Told(message)))
+        listen(ours, partial(self._hear, worker))
 
     def tell_all(self, message: Given | Stop) -> None:
         """Tell every worker."""
@@ -105,16 +138,31 @@ class Pool:
         """Wait for the next thing that a worker says, and return the results in it."""
         worker, told = await self._events.get()
         match told:
-            case Came(result):
+            case Came(result) if worker is not None:
                 worker.take(result)
                 return [result]
             case Ended(error):
                 self._forget(worker)
                 if error is not None:
                     raise error
-            case None:
+            case None if worker in self._workers:  # else it had said that it ended
                 return list(await self._died(worker))
         return []
+
+    async def last_results(self, seconds: float) -> AsyncGenerator[Any, None]:
+        """Yield what workers still bring to an end; what else fails is of no matter any more."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        self.close()
+        while self.is_busy:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    results = await self.next_results()
+            except TimeoutError:
+                return
+            except Exception:  # noqa: BLE001, S112  the run has its error
+                continue
+            for result in results:
+                yield result
 
     async def wait(self, seconds: float) -> None:
         """Wait until all workers have ended; an error on their way out is raised."""
@@ -148,7 +196,10 @@ class Pool:
         try:
             while worker.connection.poll():
                 told = worker.connection.recv()
-                if isinstance(told, Wanted):
+                if isinstance(told, Told):
+                    if self._crew is not None and self._crew.told(worker.number, told.message):
+                        worker.got_on()
+                elif isinstance(told, Wanted):
                     worker.was_ready = True
                     self._idle.append(worker)
                     self._give()
@@ -158,8 +209,8 @@ class Pool:
             asyncio.get_running_loop().remove_reader(worker.connection.fileno())
             self._events.put_nowait((worker, None))
 
-    def _forget(self, worker: _Worker) -> None:
-        if worker not in self._workers:
+    def _forget(self, worker: _Worker | None) -> None:
+        if worker is None or worker not in self._workers:
             return
         self._workers.remove(worker)
         with suppress(ValueError):
@@ -167,12 +218,17 @@ class Pool:
         if not worker.connection.closed:
             asyncio.get_running_loop().remove_reader(worker.connection.fileno())
             worker.connection.close()
+        if self._crew is not None:
+            self._crew.left(worker.number)
 
     async def _died(self, worker: _Worker) -> Iterator[Any]:
         """Replace a worker, and put what it held before all that is left; return the results of what is given up."""
         await asyncio.to_thread(worker.process.join)
         self._forget(worker)
         how = _how(worker.process.exitcode)
+        self.deaths += 1
+        if self._is_closed:
+            return iter(())
         self._false_starts = 0 if worker.was_ready else self._false_starts + 1
         if self._false_starts == TRIES:
             raise FatalError(

@@ -15,7 +15,7 @@ from modelcall.engines.worker import Given, Stop
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from modelcall.engines.base import Job, Result, Work
+    from modelcall.engines.base import Crew, Job, Result, Work
     from modelcall.log import LogSettings
 
 
@@ -27,6 +27,7 @@ class ProcessEngine:
         log: How workers log; None: they do not.
         give_up: Makes the result of a job whose workers keep dying, told how; without it that ends the run.
         grace_seconds: How long workers have to end when they are told to; then they are killed.
+        crew: Looks after the workers, beside their jobs.
     """
 
     def __init__(
@@ -36,11 +37,14 @@ class ProcessEngine:
         log: LogSettings | None = None,
         give_up: Callable[[Any, str], Any] | None = None,
         grace_seconds: float = 20.0,
+        crew: Crew | None = None,
     ) -> None:
         self._processes = processes
         self._log = log
         self._give_up = give_up
         self._grace_seconds = grace_seconds
+        self._crew = crew
+        self._pool: Pool | None = None
 
     async def run(self, work: Work[Job, Result], jobs: Sequence[Job]) -> AsyncGenerator[Result, None]:
         """Run every job once, or once more if its worker died.
@@ -48,7 +52,7 @@ class ProcessEngine:
         Raises:
             FatalError: Workers die before they are ready, or with the same job again and again.
         """
-        pool = Pool(work, jobs, log=self._log, give_up=self._give_up)
+        self._pool = pool = Pool(work, jobs, log=self._log, give_up=self._give_up, crew=self._crew)
         try:
             for _ in range(min(self._processes, len(jobs))):
                 pool.start_worker()
@@ -57,6 +61,31 @@ class ProcessEngine:
                     yield result
             pool.tell_all(Given(None))
             await pool.wait(self._grace_seconds)
+        except Exception:
+            if self._crew is not None:
+                async for late in pool.last_results(self._crew.failing()):
+                    yield late
+            raise
         finally:
             pool.tell_all(Stop())
             await pool.end(self._grace_seconds)
+
+    def add(self, jobs: Sequence[Any]) -> None:
+        """Have more jobs done in the run that goes on, before those that are left."""
+        if self._pool is not None:
+            self._pool.add(jobs)
+
+    def close(self) -> None:
+        """Begin no more jobs in the run that goes on."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def fail(self, error: BaseException) -> None:
+        """End the run that goes on with this error."""
+        if self._pool is not None:
+            self._pool.fail(error)
+
+    @property
+    def deaths(self) -> int:
+        """How many workers ended before they had said so."""
+        return self._pool.deaths if self._pool is not None else 0

@@ -121,6 +121,16 @@ class ChatClient:
         """Why the limit of the permits is what it is now, in a few words."""
         return "no endpoint answers" if self._outage.active else self._pool.limit_reason
 
+    @property
+    def last_success(self) -> tuple[float, float] | None:
+        """When the last attempt to be answered began, and when it was answered, by the clock; None: there was none."""
+        return self._dispatcher.last_success
+
+    def succeeded_elsewhere(self, started: float, ended: float) -> None:
+        """Take note that another process, of the same run and machine, was answered: the endpoint is there."""
+        self._fatal.succeeded(started)
+        self._outage.succeeded(ended, started)
+
     async def ask(self, request: ChatRequest, check: Check, permit: Permit) -> Completion | Failure:
         """Ask until an answer passes the check, or there is a reason not to go on.
 

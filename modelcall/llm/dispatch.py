@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 CROWDED: Final = 0.05
 """Seconds between looks for an endpoint with room, when limits fell while a request had its permit already."""
+_LEAST_SHARE: Final = 0.001
+"""Of requests that are in flight still when their process may send no more."""
 _ANSWERED: Final = frozenset({Kind.OK, Kind.PERMANENT})
 
 
@@ -72,6 +74,8 @@ class Dispatcher:
         self._requests = RequestPace(rpm) if rpm else None
         self._tokens = TokenPace(tpm) if tpm else None
         self.last_fault = ""
+        self.last_success: tuple[float, float] | None = None
+        """When the last attempt to be answered began, and when it was answered."""
 
     async def enter(self, permit: Permit, progress: Progress, size: int) -> tuple[Endpoint, float]:
         """Wait until the next attempt, of ``size`` bytes, may begin; return its endpoint and the tokens guessed for it.
@@ -98,11 +102,15 @@ class Dispatcher:
     def _pace(self, size: int) -> tuple[float, float]:
         now, wait, guess = self._clock(), 0.0, 0.0
         if self._requests is not None:
-            wait = self._requests.reserve(now)
+            wait = self._requests.reserve(now, share=self._share)
         if self._tokens is not None:
-            wait_for_tokens, guess = self._tokens.reserve(now, size)
+            wait_for_tokens, guess = self._tokens.reserve(now, size, share=self._share)
             wait = max(wait, wait_for_tokens)
         return wait, guess
+
+    @property
+    def _share(self) -> float:
+        return max(self._permits.share, _LEAST_SHARE)
 
     def _is_turn_free(self) -> bool:
         return not any(pace.wait(self._clock()) for pace in (self._requests, self._tokens) if pace is not None)
@@ -169,6 +177,7 @@ class Dispatcher:
         kind = Kind.OK if fault is None else fault.verdict.kind
         if answer.reply is not None:
             self._fatal.succeeded(ticket.started)
+            self.last_success = (ticket.started, now)
         if fault is None or kind in _ANSWERED:
             self._pool.succeeded(ticket, now)
             self._outage.succeeded(now, ticket.started)

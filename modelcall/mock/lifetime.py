@@ -1,26 +1,13 @@
-"""How long a server runs, and on which event loop."""
+"""How long a server runs."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import sys
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if sys.platform != "win32":
-    import uvloop
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
-
-T = TypeVar("T")
-
-
-def run_fast(main: Coroutine[Any, Any, T]) -> T:
-    """Run on a fast event loop of its own, in any thread."""
-    factory = uvloop.new_event_loop if sys.platform != "win32" else None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(main)
+    from collections.abc import Awaitable, Callable
 
 
 async def told_to_end(*, lifetime: float | None, until: Callable[[], Awaitable[None]] | None) -> None:

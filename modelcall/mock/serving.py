@@ -7,10 +7,11 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from modelcall.loops import run_fast
 from modelcall.mock.certificates import server_context
 from modelcall.mock.connection import Connection
 from modelcall.mock.judge import JUDGES
-from modelcall.mock.lifetime import run_fast, told_to_end
+from modelcall.mock.lifetime import told_to_end
 from modelcall.mock.listening import HOST, Listener
 from modelcall.mock.options import MockOptions
 from modelcall.mock.server import MockServer

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from concurrent.futures import Executor
 
-    from modelcall.formats.base import AnyRow, Source
+    from modelcall.formats.base import AnyRow, RowSelection, Source
     from modelcall.pipeline.job import FileJob
     from modelcall.pipeline.window import Window
     from modelcall.state.file_journal import FileJournal
@@ -70,8 +70,12 @@ class OpenFile:
         """
         plan = self._plan
         wanted = None if plan.columns is None else [*plan.columns, *sorted(plan.added)]
+        part, recorded = self.job.part, self.journal.recorded
         chunks = self._source.rows_left(
-            wanted, recorded=self.journal.recorded, chunk_rows=plan.chunk_rows, limit=self.job.row_limit
+            wanted,
+            recorded=recorded if part is None else _From(part.start, recorded),
+            chunk_rows=plan.chunk_rows,
+            limit=self.job.row_limit if part is None else part.stop,
         )
         loop = asyncio.get_running_loop()
         coming = loop.run_in_executor(threads, _next, chunks)
@@ -145,6 +149,21 @@ class OpenFile:
     async def complete(self) -> None:
         """Wait for the outcome of the last row."""
         await self._complete
+
+
+@dataclass(frozen=True, slots=True)
+class _From:
+    """The rows before one, and those of a selection: what the scoring of a part passes over."""
+
+    start: int
+    others: RowSelection
+
+    def __contains__(self, row: int) -> bool:
+        return row < self.start or row in self.others
+
+    def covers(self, first: int, count: int) -> bool:
+        before = max(0, min(count, self.start - first))
+        return before == count or self.others.covers(first + before, count - before)
 
 
 def _told(ref: RowRef, outcome: Outcome) -> str:

@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of a file, to be scored by themselves."""
+
+    number: int
+    """From 0, in the file."""
+    start: int
+    """Its first row."""
+    stop: int
+    """The row behind its last; the file may end before."""
+
+
+@dataclass(frozen=True, slots=True)
 class FileJob:
     """Score one input file and publish it."""
 
@@ -31,6 +43,10 @@ class FileJob:
     as_recorded: bool = False
     """A file stands under the name that may be this output, its writer having died before it said so: only what is
     recorded gives the same bytes, so failed rows are not asked again before that is settled."""
+    part: Part | None = None
+    """Score these rows alone, and publish nothing."""
+    rows: int | None = None
+    """Publish the file, which has so many: its parts are scored."""
 
     @property
     def path(self) -> str:
@@ -41,6 +57,16 @@ class FileJob:
     def fingerprint(self) -> str:
         """Size and etag of the input file as listed."""
         return self.listed.fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """What came of a part: all its rows are recorded, unless there is a reason."""
+
+    job: FileJob
+    rows: int = 0
+    """Rows of the file up to the part's end; fewer than that: the file has no more."""
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from modelcall.errors import FileFailure
 from modelcall.fs.errors import storage_failure
 from modelcall.pipeline.file import OpenFile, ReadingPlan
-from modelcall.pipeline.job import FileResult
+from modelcall.pipeline.job import FileResult, PartResult
 from modelcall.pipeline.room import Room
 from modelcall.pipeline.window import Window
 from modelcall.types import FileCounts
@@ -56,7 +56,7 @@ class RunnerSettings:
 
 
 _T = TypeVar("_T")
-_Item: TypeAlias = "FileResult | BaseException | None"
+_Item: TypeAlias = "FileResult | PartResult | BaseException | None"
 
 
 class Runner:
@@ -89,8 +89,10 @@ class Runner:
         self._readers: set[asyncio.Task[None]] = set()
         self._publishers: set[asyncio.Task[None]] = set()
         self._files: set[asyncio.Task[None]] = set()
-        self._open: dict[str, OpenFile] = {}
+        self._open: dict[FileJob, OpenFile] = {}
         self._draining: asyncio.Task[None] | None = None
+        self._grace = settings.grace_seconds
+        self._read_now = 0
         self._window = Window(scorer, on_error=self._results.put_nowait)
         self._reading_plan = ReadingPlan(
             columns=None if scorer.reads is None else tuple(sorted(scorer.reads)),
@@ -100,8 +102,8 @@ class Runner:
             stop_at_failure=settings.stop_at_failure,
         )
 
-    async def run(self, jobs: AsyncIterator[FileJob]) -> AsyncGenerator[FileResult, None]:
-        """Yield the result of each file as it ends. After :meth:`stop` unfinished files have none.
+    async def run(self, jobs: AsyncIterator[FileJob]) -> AsyncGenerator[FileResult | PartResult, None]:
+        """Yield the result of each file, or part of one, as it ends. After :meth:`stop` unfinished files have none.
 
         Raises:
             FatalError: Going on is pointless; what was answered is recorded.
@@ -112,22 +114,24 @@ class Runner:
         feeder.add_done_callback(self._report)
         self._readers.add(feeder)
         try:
-            while isinstance(item := await self._results.get(), FileResult):
+            while isinstance(item := await self._results.get(), FileResult | PartResult):
                 yield item
         except BaseException:
             await self._end(0)
             raise
-        await self._end(FATAL_DRAIN_SECONDS if item else self._settings.grace_seconds)
+        await self._end(FATAL_DRAIN_SECONDS if item else self._grace)
         while not self._results.empty():
             late = self._results.get_nowait()
-            if isinstance(late, FileResult):
+            if isinstance(late, FileResult | PartResult):
                 yield late
             item = item or late
         if isinstance(item, BaseException):
             raise item
 
-    def stop(self) -> None:
-        """Issue no more rows; let those in flight end within the grace period."""
+    def stop(self, grace: float | None = None) -> None:
+        """Issue no more rows; let those in flight end within ``grace`` seconds, by default those of the task."""
+        if grace is not None:
+            self._grace = grace
         self._results.put_nowait(None)
 
     def drain(self) -> None:
@@ -140,13 +144,18 @@ class Runner:
         await self._window.idle()
         self.stop()
 
+    @property
+    def rows_begun(self) -> int | None:
+        """Rows without an outcome yet, if no others can come now; None as long as files are being read."""
+        return None if self._read_now else len(self._window)
+
     def oldest(self, count: int) -> list[tuple[RowRef, float]]:
         """Return the rows that are in flight longest, with their seconds until now."""
         return self._window.oldest(count)
 
     def expected_rows(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """Return how many rows the files seem to have that are begun and not published, as far as there is telling."""
-        expected = {name: file.expected_rows(sizes.get(name, 0)) for name, file in self._open.items()}
+        expected = {job.name: file.expected_rows(sizes.get(job.name, 0)) for job, file in self._open.items()}
         return {name: rows for name, rows in expected.items() if rows is not None}
 
     def fail(self, error: BaseException) -> None:
@@ -155,9 +164,14 @@ class Runner:
 
     async def _feed(self, jobs: AsyncIterator[FileJob]) -> None:
         loop = asyncio.get_running_loop()
-        async for job in jobs:
+        coming = aiter(jobs)
+        while True:
             await self._unfinished.acquire()
             await self._reading.acquire()
+            job = await anext(coming, None)  # not before it can be begun: others may be free for it
+            if job is None:
+                break
+            self._read_now += 1
             task = loop.create_task(self._file(job))
             self._files.add(task)
             task.add_done_callback(self._file_ended)
@@ -175,18 +189,40 @@ class Runner:
             self._results.put_nowait(error)
 
     async def _file(self, job: FileJob) -> None:
-        """Bring one file from its opening to its publication."""
+        """Bring one file from its opening to its publication, a part to its last outcome."""
+        try:
+            result = await (self._score(job) if job.rows is None else self._put_together(job, job.rows))
+        except FileFailure as failure:
+            result = (PartResult if job.part is not None else FileResult)(job, failure=failure.message)
+            if job.part is None:
+                self._listener.file_failed(job.name, failure.message)
+        self._open.pop(job, None)
+        self._results.put_nowait(result)
+
+    async def _score(self, job: FileJob) -> FileResult | PartResult:
+        with _storage(job, writing=False):
+            file = await self._read(job)
+        await file.complete()
+        with _storage(job, writing=True), self._ending():
+            if job.part is None:
+                return await self._publish(job, file.journal, rows=file.rows)
+            await self._journal.secure()
+            self._journal.close_file(file.journal)
+            return PartResult(job, file.rows)
+
+    async def _put_together(self, job: FileJob, rows: int) -> FileResult:
+        """Publish a file whose parts are scored."""
         try:
             with _storage(job, writing=False):
-                file = await self._read(job)
-            await file.complete()
-            with _storage(job, writing=True), self._ending():
-                result = await self._publish(file)
-        except FileFailure as failure:
-            result = FileResult(job, failure=failure.message)
-            self._listener.file_failed(job.name, failure.message)
-        self._open.pop(job.name, None)
-        self._results.put_nowait(result)
+                journal = await self._blocking(partial(self._open_journal, job))
+        finally:
+            self._has_read()
+        with _storage(job, writing=True), self._ending():
+            return await self._publish(job, journal, rows=rows)
+
+    def _has_read(self) -> None:
+        self._read_now -= 1
+        self._reading.release()
 
     async def _read(self, job: FileJob) -> OpenFile:
         """Open a file and issue its rows; the file permit is held meanwhile."""
@@ -198,14 +234,14 @@ class Runner:
             source = await self._blocking(partial(self._inputs.open, job))
             try:
                 file = OpenFile(job, source, journal, self._listener, self._reading_plan)
-                self._open[job.name] = file
+                self._open[job] = file
                 self._listener.file_started(job.name, recorded=journal.recorded.count)
                 await file.read(self._window, self._threads)
             finally:
                 source.close()
         finally:
             self._readers.discard(task)
-            self._reading.release()
+            self._has_read()
         return file
 
     def _open_journal(self, job: FileJob) -> FileJournal:
@@ -215,21 +251,26 @@ class Runner:
             base = replace(base, outcomes=lambda: self._publisher.unless_cancelled(read()))
         content = self._inputs.content(job)
         return self._journal.open(
-            job.name, fingerprint=job.fingerprint, content=content, base=base, retry=not job.as_recorded
+            job.name,
+            fingerprint=job.fingerprint,
+            content=content,
+            base=base,
+            retry=not job.as_recorded,
+            part=None if job.rows is not None else job.part.number if job.part is not None else 0,
         )
 
-    async def _publish(self, file: OpenFile) -> FileResult:
+    async def _publish(self, job: FileJob, journal: FileJournal, *, rows: int) -> FileResult:
         """Publish a complete file and retire its journal. Should we die in between, it must come out the same."""
         await self._journal.secure()
-        large = file.job.listed.size >= LARGE_BYTES
+        large = job.listed.size >= LARGE_BYTES
         async with self._publishing_large if large else self._publishing:
-            entry = await self._blocking(partial(self._publisher.publish, file.job, file.journal, rows=file.rows))
+            entry = await self._blocking(partial(self._publisher.publish, job, journal, rows=rows))
             if entry.whole:  # else the journal will be needed, and is still to be synced
-                self._journal.close_file(file.job.name)
-                await self._blocking(file.journal.retire)
+                self._journal.close_file(journal)
+                await self._blocking(journal.retire)
         counts = FileCounts(total=entry.rows, scored=entry.scored, failed=entry.failed)
-        self._listener.file_done(file.job.name, counts)
-        return FileResult(file.job, counts, failures=entry.failures, dropped=entry.dropped, types=entry.types)
+        self._listener.file_done(job.name, counts)
+        return FileResult(job, counts, failures=entry.failures, dropped=entry.dropped, types=entry.types)
 
     @contextmanager
     def _ending(self) -> Iterator[None]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from modelcall.fs.append import make_private_folder
-from modelcall.pipeline.input import InputFiles
-from modelcall.pipeline.job import FileJob
+from modelcall.pipeline.job import FileJob, FileResult, PartResult
 from modelcall.pipeline.owning import Ownership, to_its_end
-from modelcall.pipeline.publish import Destination, Publisher
-from modelcall.pipeline.reading_back import base_of
 from modelcall.pipeline.recorded import refuse_edited, take_repaired
-from modelcall.pipeline.runner import Runner
+from modelcall.pipeline.site import Owned, Site
 from modelcall.pipeline.tally import Tally
 from modelcall.state.copies import Copies
 from modelcall.state.journal import ShardJournal
@@ -32,16 +30,18 @@ from modelcall.state.shard import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 
     from modelcall.formats.unify import Unified
+    from modelcall.fs.base import FileSystem
     from modelcall.pipeline.columns import ResultPlan
-    from modelcall.pipeline.job import FileResult
-    from modelcall.pipeline.runner import RunnerSettings
+    from modelcall.pipeline.parts import Parts
+    from modelcall.pipeline.runner import Runner, RunnerSettings
     from modelcall.pipeline.shard_place import Limits, ShardPlace
     from modelcall.state.listing import ListedFile
     from modelcall.state.manifest import Entry
     from modelcall.state.run import RunRecord, RunStore, ShardKey
+    from modelcall.state.segments import Segment
     from modelcall.types import RowScorer, RunListener
 
 
@@ -65,7 +65,8 @@ class ShardRun:
         self._place = place
         self.to = place.to
         self.work_folder = place.stat.work(self.record, shard)
-        self._copies: Copies | None = None
+        self.copies: Copies | None = None
+        """Of the journal, if the stat folder is in a store; known when progress is."""
         self._limits = limits
         self.repaired = repaired or {}
         self._ownership: Ownership | None = None
@@ -126,7 +127,7 @@ class ShardRun:
             ConfigError: An input file is not the one whose answers are recorded.
         """
         self._evict()
-        self._sweep()
+        self.sweep()
         self._restore()
         if retry:
             self._store.unmark_done(self.record, self.shard)
@@ -164,15 +165,15 @@ class ShardRun:
         """Fetch what was recorded on machines that may be gone."""
         if self.work_folder.copies is not None:
             epoch = self._owned().lock.epoch
-            self._copies = Copies(
+            self.copies = Copies(
                 self.work_folder.fs, self.work_folder.copies, epoch=epoch, local=self.work_folder.journals
             )
-            self._copies.restore()
+            self.copies.restore()
 
     def _retire(self, published: Collection[str]) -> None:
         retire_published(self.work_folder.journals, published)
-        if self._copies is not None:
-            self._copies.retire({file_key(name) for name in published})
+        if self.copies is not None:
+            self.copies.retire({file_key(name) for name in published})
 
     def _evict(self) -> None:
         """Keep whoever owned this shard before from publishing, should it still be there and wake."""
@@ -181,8 +182,8 @@ class ShardRun:
         paths = (self.to.path, self.to.manifest.path, self.to.failed_list, self.to.history)
         self.to.fs.evict(path(output) for path in paths for output in outputs)
 
-    def _sweep(self) -> None:
-        """Remove what writers that died left, where this shard writes."""
+    def sweep(self) -> None:
+        """Remove what writers that died left, where this shard writes; none may be at work. Blocking."""
         outputs = {self.to.path(self.record.output_of(file)).rpartition("/")[0] for file in self.files()}
         for folder in sorted(outputs):
             self.to.fs.sweep(folder, deep=False)
@@ -216,50 +217,49 @@ class ShardRun:
         settings: RunnerSettings,
     ) -> Runner:
         """Build what scores and publishes this shard's files; it fails if the lock, which must be held, is lost."""
-        owned = self._owned()
-        journal = ShardJournal(
-            self.work_folder.journals,
-            epoch=owned.lock.epoch,
-            identity=self.record.run,
-            retry_since=self._retry_since,
-            copies=self._copies,
+        runner = Site(self.told(), self._place.input_fs, self.to, self._place.stat, self.copies).runner(
+            scorer, plan, output_columns=output_columns, unified=unified, listener=listener, settings=settings
         )
-        inputs = InputFiles(self._place.input_fs, unified=unified, wanted=output_columns)
-        destination = Destination(
-            output=self.to,
-            lock=owned.lock,
-            facts={
-                "run": self.record.run,
-                "run_number": self.record.number,
-                "job_index": self.shard.job_index,
-                "world_size": self.record.world_size,
-            },
-            scratch=self.work_folder.local,
-        )
-        publisher = Publisher(
-            inputs, destination, plan, output_columns=output_columns, drop_failed=settings.drop_failed
-        )
-        runner = Runner(
-            scorer,
-            inputs=inputs,
-            journal=journal,
-            publisher=publisher,
-            listener=listener,
-            settings=settings,
-            base_of=partial(base_of, self.to),
-        )
-        owned.when_lost(runner.fail)
+        self.when_lost(runner.fail)
         return runner
+
+    def when_lost(self, tell: Callable[[BaseException], object]) -> None:
+        """Call ``tell`` with what ends the run, if somebody takes the shard over."""
+        self._owned().when_lost(tell)
+
+    @property
+    def input_fs(self) -> FileSystem:
+        """The store of the input."""
+        return self._place.input_fs
+
+    def told(self, *, earlier: Mapping[str, list[Segment]] | None = None) -> Owned:
+        """Return what a worker must know of this pass, with what the owners before are found to have recorded."""
+        return Owned(
+            record=replace(self.record, files=()),
+            shard=self.shard,
+            epoch=self._owned().lock.epoch,
+            retry_since=self._retry_since,
+            earlier=earlier or {},
+            copied=self.copies is not None,
+        )
+
+    def earlier(self) -> dict[str, list[Segment]]:
+        """Return what the owners before recorded, and sync it: they may have been killed before they did. Blocking."""
+        journal = ShardJournal(self.work_folder.journals, epoch=self._owned().lock.epoch, identity=self.record.run)
+        journal.prepare()
+        return journal.sync_earlier()
 
     def _owned(self) -> Ownership:
         assert self._ownership is not None, "the shard is not owned"  # noqa: S101  a mistake of the caller
         return self._ownership
 
-    async def work(self, results: AsyncGenerator[FileResult, None]) -> None:
+    async def work(self, results: AsyncGenerator[FileResult | PartResult, None], *, parts: Parts | None = None) -> None:
         """Take in the results of the jobs. Whatever ends this, the jobs have ended, too: the lock may be given back."""
         async with aclosing(results):
             async for result in results:
-                await self._take(result)
+                of_file = parts.took(result) if isinstance(result, PartResult) and parts is not None else result
+                if isinstance(of_file, FileResult):
+                    await self._take(of_file)
 
     async def _take(self, result: FileResult) -> None:
         self.tally.unfinished -= 1

@@ -47,6 +47,10 @@ class Window:
         self._tasks[task] = (ref, loop.time())
         task.add_done_callback(self._ended)
 
+    def __len__(self) -> int:
+        """How many rows have been issued and have no outcome."""
+        return len(self._tasks)
+
     def oldest(self, count: int) -> list[tuple[RowRef, float]]:
         """Return the rows that were issued first of those without an outcome, with their seconds until now."""
         now = asyncio.get_running_loop().time()

@@ -43,6 +43,13 @@ class Asker(Protocol):
     async def ask(self, request: ChatRequest, check: Check, permit: Permit) -> Completion | Failure:
         """Ask until the check is content or the attempts are used up."""
 
+    @property
+    def last_success(self) -> tuple[float, float] | None:
+        """When the last attempt to be answered began and ended; None: there was none."""
+
+    def succeeded_elsewhere(self, started: float, ended: float) -> None:
+        """Take note that another process was answered."""
+
     async def settle_structured(self, schema: Mapping[str, Any] | None, known: str | None) -> str:
         """Find out which structured mode the endpoint accepts; ``known`` is kept."""
 
@@ -149,6 +156,15 @@ class JudgeScorer:
         mode = await self._client.settle_structured(self._schema, (known or {}).get(STRUCTURED))
         self._response_format = response_format(mode, self._schema)
         return {STRUCTURED: mode}
+
+    @property
+    def last_success(self) -> tuple[float, float] | None:
+        """As its client has it."""
+        return self._client.last_success
+
+    def succeeded_elsewhere(self, started: float, ended: float) -> None:
+        """Tell its client."""
+        self._client.succeeded_elsewhere(started, ended)
 
     async def score(self, row: Row, ref: RowRef, permit: Permit) -> Outcome:
         """Ask about one row.

@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from modelcall.errors import FatalError
+from modelcall.fs.errors import stopping
 from modelcall.state.copied import Copied, Restored
 from modelcall.state.copy_objects import CLOSED, CopyObjects, head, pieces_of
 from modelcall.state.lock import taken_over
@@ -61,6 +62,7 @@ class Copies:
         self._begun: dict[str, int] = {}
         """How much of each journal file was added."""
         self._bytes = 0
+        self._failure: FatalError | None = None
         self._since = 0.0
         self._adding, self._storing = threading.Lock(), threading.Lock()
         self._copied = Copied()
@@ -83,13 +85,32 @@ class Copies:
         waited = self._clock() - self._since
         return bool(self._pending) and (self._bytes >= COPY_BYTES or waited >= COPY_SECONDS)
 
+    def catch_up(self, journal: Path) -> None:
+        """Take over what was written to a journal file and was not added, by a process that has ended. Blocking."""
+        with journal.open("rb") as stream:
+            stream.seek(self._begun.get(journal.name, 0))
+            if data := stream.read():
+                self.add(journal.name, data)
+
     def send(self) -> None:
-        """Store what waits. Blocking. After a failure nothing may be sent any more: what was taken is not there.
+        """Store what waits. Blocking. After a failure nothing is sent any more: what was taken is not there.
 
         Raises:
-            FatalError: Another process has taken over, or stored something under our number.
-            OSError: The store refused.
+            FatalError: Another process has taken over, stored something under our number, or the store refused; now, or
+                before.
         """
+        if self._failure is not None:
+            raise self._failure
+        try:
+            self._send()
+        except FatalError as error:
+            self._failure = error
+            raise
+        except OSError as error:
+            self._failure = stopping(error, "the journal cannot be copied")
+            raise self._failure from error
+
+    def _send(self) -> None:
         with self._storing:
             with self._adding:
                 pieces, sizes = self._pending, {name: self._begun[name] for name in self._pending}

@@ -21,7 +21,7 @@ from modelcall.state.segments import Segment, key_of, records
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from modelcall.state.copies import Copies
+    from modelcall.state.journal import Sends
     from modelcall.types import Outcome
 
 _HEADER_KEY = 0
@@ -39,7 +39,7 @@ class FileJournal:
         content: str = "",
         leftovers: list[Segment] | None = None,
         retry_since: int = 0,
-        copies: Copies | None = None,
+        copies: Sends | None = None,
     ) -> None:
         self._log = AppendFile(path)
         self._copies = copies

@@ -1,7 +1,9 @@
 """The journal: every outcome of the files that are not published yet.
 
 One file of frames for each input file and owner, ``<file key>.<epoch>.log``, in a private folder of the shard. Only the
-owner of that epoch appends. A later owner reads what stood there at its takeover and writes to its own file, so a
+owner of that epoch appends. Where worker processes record for it, each has its own, ``<file key>.<epoch>.<worker>-<part
+of the file>.log``: who takes the place of one that died reads what that one wrote, and appends nothing to it. A later
+owner reads what stood there at its takeover and writes to its own file, so a
 process that wakes after it was replaced harms nobody.
 
 Outcomes are handed over at once, written every 100 ms and synced every second, both off the event loop and each in its
@@ -24,11 +26,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from modelcall.errors import FatalError
 from modelcall.fs.append import AppendFile, make_private_folder
-from modelcall.fs.errors import stopping, storage_failure
+from modelcall.fs.errors import storage_failure
 from modelcall.fs.local_sink import LocalSink, sync_folder
 from modelcall.state import outcomes
 from modelcall.state.file_journal import FileJournal
@@ -36,24 +38,28 @@ from modelcall.state.frames import frame
 from modelcall.state.segments import (
     PUBLISHED,
     Segment,
+    Writer,
     believed,
     earlier_segments,
     file_key,
     is_bare,
     journal_header,
+    journal_name,
     published_header,
+    segments_of,
     since_published,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
     from concurrent.futures import Executor
 
-    from modelcall.state.copies import Copies
     from modelcall.types import Outcome
 
 FLUSH_SECONDS = 0.1
 SYNC_SECONDS = 1.0
+_WHOLE: Final = 99_999
+"""Part of a file that all parts are put together as; it has no records of its own."""
 LOOK_SECONDS = 1.0
 """Between looks whether a copy is due."""
 
@@ -68,13 +74,48 @@ class Base:
     """Reads them back, by row index."""
 
 
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that records for the owner of a shard."""
+
+    number: int
+    """From 1; no other one of this owner ever had it."""
+    earlier: Mapping[str, list[Segment]]
+    """What the owner found of the owners before it, by file key."""
+
+
+class Sends(Protocol):
+    """Where copies of the journal go: :class:`~modelcall.state.copies.Copies`, or who hands them on to it."""
+
+    def add(self, name: str, data: bytes) -> None:
+        """Take over what was written to a journal file, to be sent."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is enough to send, or it has waited long enough."""
+
+    def send(self) -> None:
+        """Store what waits. Blocking."""
+
+    def retire(self, keys: Collection[str]) -> None:
+        """Forget what waits of published files, by their keys. Blocking."""
+
+
 class ShardJournal:
     """All journals of one shard, and the task that writes them."""
 
     def __init__(
-        self, folder: str, *, epoch: int, identity: str, retry_since: int = 0, copies: Copies | None = None
+        self,
+        folder: str,
+        *,
+        epoch: int,
+        identity: str,
+        retry_since: int = 0,
+        copies: Sends | None = None,
+        worker: Worker | None = None,
     ) -> None:
         self.folder = folder
+        self._worker = worker
         self._copies = copies
         self._epoch = epoch
         self._retry_since = retry_since
@@ -89,36 +130,59 @@ class ShardJournal:
         self._syncer = ThreadPoolExecutor(1, "modelcall-journal-sync")
         self._copier = ThreadPoolExecutor(1, "modelcall-journal-copy")
         self.failure: FatalError | None = None
-        self._not_copied: FatalError | None = None
 
     def prepare(self) -> None:
         """Make the folder, and fix how much of every earlier owner's journal counts. Blocking.
 
-        What counts is to be synced like our own: its owner may have been killed before it came to that.
+        What counts is to be synced like our own: its owner may have been killed before it came to that. A worker is
+        told what its owner found, which syncs it.
         """
         make_private_folder(self.folder)
+        if self._worker is not None:
+            self._earlier = dict(self._worker.earlier)
+            return
         self._earlier = earlier_segments(self.folder, before=self._epoch)
         self._inherited = [AppendFile(segment.path) for some in self._earlier.values() for segment in some]
 
+    def sync_earlier(self) -> dict[str, list[Segment]]:
+        """Return what :meth:`prepare` found, synced, for workers. Blocking.
+
+        Raises:
+            FatalError: The disk refused.
+        """
+        inherited, self._inherited = self._inherited, []
+        self._guarded(partial(_sync_all, [*inherited], self.folder))
+        return self._earlier
+
     def open(
-        self, file: str, *, fingerprint: str, content: str = "", base: Base | None = None, retry: bool = True
+        self,
+        file: str,
+        *,
+        fingerprint: str,
+        content: str = "",
+        base: Base | None = None,
+        retry: bool = True,
+        part: int | None = 0,
     ) -> FileJournal:
         """Return the journal of an input file, with what earlier owners recorded of this very content. Blocking.
 
         With a ``base``, with what has been recorded since that was published, on top of it. Unless ``retry``, failures
-        from before a retry count, too.
+        from before a retry count, too. Of a ``part`` of the file, with what other workers recorded of it before they
+        died; None: of all parts, when all of them are done.
         """
         key = file_key(file)
         header = journal_header(file, fingerprint=fingerprint, content=content, run=self._identity)
-        earlier = [believed(segment, header, file) for segment in self._earlier.get(key, [])]
+        known = [*self._earlier.get(key, []), *self._of_other_workers(key, part)]
+        earlier = [believed(segment, header, file) for segment in known]
         since = since_published(earlier, base.checksum) if base else earlier
         leftovers = earlier[: len(earlier) - len(since)]
-        stem = str(Path(self.folder) / f"{key}.{self._epoch:06d}")
         if base is not None and (not since or is_bare(since[0])):
-            first = since[0] if since else Segment(f"{stem}{PUBLISHED}", 0, self._epoch)
+            published = str(Path(self.folder) / f"{key}.{self._epoch:06d}{PUBLISHED}")
+            first = since[0] if since else Segment(published, 0, self._epoch)
             since = [self._read_back(first, header, base), *since[1:]]
+        writer = None if self._worker is None else Writer(self._worker.number, part if part is not None else _WHOLE)
         journal = FileJournal(
-            f"{stem}.log",
+            str(Path(self.folder) / journal_name(key, self._epoch, writer)),
             header=header,
             earlier=since,
             content=content,
@@ -128,8 +192,23 @@ class ShardJournal:
         )
         journal.load()
         with self._opening:
-            self._open[key] = journal
+            self._open[journal.path] = journal
         return journal
+
+    def _of_other_workers(self, key: str, part: int | None) -> list[Segment]:
+        """Return what other workers wrote, and see to it that it is synced: they may have been killed before that."""
+        if self._worker is None:
+            return []
+        found = [
+            segment
+            for segment in segments_of(self.folder, key, epoch=self._epoch)
+            if part is None
+            or segment.writer is None
+            or (segment.writer.part == part and segment.writer.worker != self._worker.number)
+        ]
+        with self._opening:
+            self._inherited += [AppendFile(segment.path) for segment in found]
+        return found
 
     def _read_back(self, to: Segment, header: bytes, base: Base) -> Segment:
         first = frame(0, published_header(header, base.checksum))
@@ -143,10 +222,10 @@ class ShardJournal:
         with self._opening:
             return list(self._open.values())
 
-    def close_file(self, file: str) -> None:
+    def close_file(self, journal: FileJournal) -> None:
         """Forget a file's journal; what it holds must have been flushed."""
         with self._opening:
-            self._open.pop(file_key(file), None)
+            self._open.pop(journal.path, None)
 
     async def flush(self) -> None:
         """Write everything recorded so far.
@@ -184,20 +263,7 @@ class ShardJournal:
 
     async def _send(self) -> None:
         if self._copies is not None:
-            await _to_its_end(self._copier, partial(self._copied, self._copies))
-
-    def _copied(self, copies: Copies) -> None:
-        """Send copies. A failure is kept apart: what is still answered can be written here."""
-        if self._not_copied is not None:
-            raise self._not_copied
-        try:
-            copies.send()
-        except FatalError as error:
-            self._not_copied = error
-            raise
-        except OSError as error:
-            self._not_copied = stopping(error, "the journal cannot be copied")
-            raise self._not_copied from error
+            await _to_its_end(self._copier, self._copies.send)
 
     async def _blocking(self, thread: Executor, work: Callable[[], object]) -> None:
         await _to_its_end(thread, partial(self._guarded, work))

@@ -92,13 +92,13 @@ def taken_over(where: str) -> FatalError:
 
 
 class Lock:
-    """The lock of one shard of one output, held."""
+    """The lock of one shard of one output, held; without a ``record`` by another process, which we work for."""
 
-    def __init__(self, fs: FileSystem, folder: str, *, epoch: int, record: dict[str, Any]) -> None:
+    def __init__(self, fs: FileSystem, folder: str, *, epoch: int, record: dict[str, Any] | None = None) -> None:
         self._fs = fs
         self._folder = folder
         self.epoch = epoch
-        self._record = record
+        self._record = record or {"released": True}
         self._beats = 0
         self._writing = threading.Lock()
 

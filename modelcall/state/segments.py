@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -26,6 +26,19 @@ PUBLISHED = f".{_PUBLISHED}.log"
 """Ends the name of what was read back from an output."""
 
 
+class Writer(NamedTuple):
+    """Who writes a journal for the owner of an epoch. No two ever write the same: none needs to mend another's."""
+
+    worker: int
+    """From 1: a worker that takes a dead one's place has another number."""
+    part: int
+    """Of the file, from 0: a worker may have several in hand."""
+
+    def __str__(self) -> str:
+        """As it stands in names."""
+        return f"{self.worker:04d}-{self.part:05d}"
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """What one owner wrote about one file, or read back from its output."""
@@ -35,6 +48,8 @@ class Segment:
     """So many bytes count."""
     epoch: int = 0
     """Whose it is."""
+    writer: Writer | None = None
+    """Which of that owner's workers wrote it; None: the owner itself."""
     published: str | None = None
     """Checksum of the output that it was read back from; None: an owner's journal."""
 
@@ -114,14 +129,42 @@ def earlier_segments(folder: str, *, before: int = sys.maxsize) -> dict[str, lis
     found: dict[str, list[Segment]] = {}
     if not Path(folder).is_dir():
         return found
-    for entry in os.scandir(folder):
-        key, _, rest = entry.name.partition(".")
-        epoch = rest.removesuffix(PUBLISHED).removesuffix(".log")
-        if rest.endswith(".log") and epoch.isdigit() and int(epoch) < before:
-            found.setdefault(key, []).append(Segment(entry.path, entry.stat().st_size, int(epoch)))
+    for path in Path(folder).iterdir():
+        segment = _segment(path)
+        if segment is not None and segment.epoch < before:
+            found.setdefault(key_of(path.name), []).append(segment)
     for segments in found.values():
-        segments.sort(key=lambda segment: (segment.epoch, not segment.path.endswith(PUBLISHED)))
+        segments.sort(key=_age)
     return found
+
+
+def segments_of(folder: str, key: str, *, epoch: int) -> list[Segment]:
+    """Return what an owner and its workers have written about a file so far, the oldest first. Blocking."""
+    found = (_segment(path) for path in Path(folder).glob(f"{key}.{epoch:06d}.*"))
+    return sorted((segment for segment in found if segment is not None), key=_age)
+
+
+def journal_name(key: str, epoch: int, writer: Writer | None = None) -> str:
+    """Return the name of the journal that an owner, or a worker of it, writes about a file."""
+    return f"{key}.{epoch:06d}.{writer}.log" if writer is not None else f"{key}.{epoch:06d}.log"
+
+
+_NAME = re.compile(r"[^.]+\.(?P<epoch>\d+)(?:\.(?P<worker>\d+)-(?P<part>\d+))?(?:\.published)?\.log")
+
+
+def _segment(path: Path) -> Segment | None:
+    """Return the journal that stands at a path; None: it is none, or it has just been retired."""
+    name = _NAME.fullmatch(path.name)
+    if name is None:
+        return None
+    writer = Writer(int(name["worker"]), int(name["part"])) if name["worker"] else None
+    with suppress(FileNotFoundError):
+        return Segment(str(path), path.stat().st_size, int(name["epoch"]), writer)
+    return None
+
+
+def _age(segment: Segment) -> tuple[int, bool, Writer]:
+    return segment.epoch, not segment.path.endswith(PUBLISHED), segment.writer or Writer(0, 0)
 
 
 def since_published(segments: list[Segment], checksum: str) -> list[Segment]:

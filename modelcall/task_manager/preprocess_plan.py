@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from modelcall.config.preprocess import PreprocessConfig
     from modelcall.config.storage import Storage
     from modelcall.data_processing.report import FileJob, FileReport
+    from modelcall.engines.base import Channel
 
 _SHAPING = ("text_key", "max_tokens", "dedupe", "source_name", "field_mapping", "filters", "transformations")
 """Keys of the configuration that decide what a row becomes."""
@@ -87,7 +88,7 @@ def _text(value: Any) -> str:  # noqa: ANN401  any JSON value
 
 
 async def preprocess_files(
-    jobs: AsyncIterator[FileJob], *, plan: PreprocessPlan, settings: Mapping[str, str]
+    jobs: AsyncIterator[FileJob], _: Channel, *, plan: PreprocessPlan, settings: Mapping[str, str]
 ) -> AsyncGenerator[FileReport, None]:
     """Preprocess files one after another: the work that an engine runs, in as many processes as it likes."""
     stores = Stores(plan.storage, plan.environment)

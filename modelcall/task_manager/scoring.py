@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,18 +13,24 @@ import yaml
 from modelcall.config.record import resolved_config
 from modelcall.log import Message, say
 from modelcall.observe.fanout import Fanout
+from modelcall.pipeline.parts import Parts, about_rows
 from modelcall.pipeline.preflight import say_drift
 from modelcall.pipeline.runner import RunnerSettings
 from modelcall.pipeline.unify import schema_note, unified_in
 from modelcall.registry import load
 from modelcall.state.ledger import Ledger
+from modelcall.task_manager.hand import HandSpec
+from modelcall.task_manager.settling import settled
+from modelcall.task_manager.sharing import SharedPass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from modelcall.config.loading import LoadedTask
     from modelcall.formats.unify import Unified
+    from modelcall.log import LogSettings
     from modelcall.pipeline.columns import ResultPlan
+    from modelcall.pipeline.job import FileJob
     from modelcall.pipeline.preflight import Seen
     from modelcall.pipeline.shard_run import ShardRun
     from modelcall.pipeline.unify import SchemaOfRun
@@ -56,7 +62,9 @@ class Scoring:
         stop: Stop,
         schema: SchemaOfRun | None = None,
         retry: bool = False,
+        log: LogSettings | None = None,
     ) -> None:
+        self._log = log
         self._retry = retry
         self._schema = schema
         self._loaded = loaded
@@ -98,15 +106,55 @@ class Scoring:
         schema: Mapping[str, str] = {}
         if self._schema is not None:
             schema = await asyncio.to_thread(self._schema.facts, run.chain, run.repaired)
-        make = partial(self._plan.make, retry=len(left.replaces) == len(left.todo) and left.again > 0)
+        is_again = len(left.replaces) == len(left.todo) and left.again > 0
+        make = partial(self._plan.make, retry=is_again)
         settling = self._scorer(run, frozenset(seen.columns), make, schema=schema)
         scorer, known = await self._stop.unless_asked(settling) or (None, {})
         if scorer is None:
             return
+        unified = await asyncio.to_thread(self._unified, run, known)
+        jobs, parts = await asyncio.to_thread(self._jobs, run, left)
+        workers = self._workers(scorer, jobs)
         try:
-            await self._work(run, scorer, left, unified=await asyncio.to_thread(self._unified, run, known))
+            if workers == 1:
+                await self._work(run, scorer, left, unified=unified)
+                return
         finally:
             await scorer.close()
+        spec = HandSpec(
+            loaded=self._loaded,
+            owned=run.told(earlier=await asyncio.to_thread(run.earlier)),
+            plan=self._columns,
+            settings=self._settings(),
+            columns=frozenset(orjson.loads(known[_COLUMNS])),
+            urls=await asyncio.to_thread(self._serve),
+            known=known,
+            is_unified=self._schema is not None,
+        )
+        with self._ledger(run) as listener:
+            shared = SharedPass(
+                run,
+                spec,
+                workers=workers,
+                permits=scorer.permits,
+                listener=listener,
+                watch=self._plan.is_judge and not is_again,
+                log=self._log,
+            )
+            if self._begins is not None:
+                self._begins.pass_begins(left.todo, shared.crew, shared.crew)
+            await shared.work(jobs, parts, stop=self._stop)
+
+    def _jobs(self, run: ShardRun, left: Progress) -> tuple[list[FileJob], Parts]:
+        """Return what is to be done: where many may work, large files in parts. Blocking."""
+        workers = self._task.concurrency.workers
+        parts = Parts(workers, estimate=partial(about_rows, run.input_fs))
+        jobs = run.jobs(left)
+        return (parts.split(jobs) if workers > 1 else jobs), parts
+
+    def _workers(self, scorer: RowScorer, jobs: Sequence[FileJob]) -> int:
+        """Return how many processes the jobs and the ceiling are enough for."""
+        return max(1, min(self._task.concurrency.workers, len(jobs), scorer.permits.ceiling))
 
     async def _scorer(
         self, run: ShardRun, columns: frozenset[str], make: MakeScorer, *, schema: Mapping[str, str]
@@ -115,15 +163,15 @@ class Scoring:
         urls = await asyncio.to_thread(self._serve)
         known = await asyncio.to_thread(run.settled)
         if known is None:
-            scorer, settled = await _settled(make(columns, urls), None)
-            ours = {**settled, _COLUMNS: orjson.dumps(sorted(columns)).decode(), **schema}
+            scorer, found = await settled(make(columns, urls), None)
+            ours = {**found, _COLUMNS: orjson.dumps(sorted(columns)).decode(), **schema}
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(scorer.close)
                 known = await asyncio.to_thread(self._store.settle, run.record, ours)
                 if known == ours:
                     stack.pop_all()
                     return scorer, known
-        scorer, _ = await _settled(make(frozenset(orjson.loads(known[_COLUMNS])), urls), known)
+        scorer, _ = await settled(make(frozenset(orjson.loads(known[_COLUMNS])), urls), known)
         return scorer, known
 
     def _unified(self, run: ShardRun, known: Mapping[str, str]) -> Unified | None:
@@ -135,23 +183,29 @@ class Scoring:
         return unified_in(known)
 
     async def _work(self, run: ShardRun, scorer: RowScorer, left: Progress, *, unified: Unified | None) -> None:
+        with self._ledger(run) as listener:
+            runner = run.runner(
+                scorer,
+                self._columns,
+                output_columns=self._task.data.output_columns,
+                unified=unified,
+                listener=listener,
+                settings=self._settings(),
+            )
+            if self._begins is not None:
+                self._begins.pass_begins(left.todo, scorer.permits, runner)
+            self._stop.when_asked(runner.stop, drain=runner.drain)
+            engine = load("engines", "inline").target()
+            await run.work(engine.run(lambda jobs, _: runner.run(jobs), run.jobs(left)))
+
+    @contextmanager
+    def _ledger(self, run: ShardRun) -> Iterator[RunListener]:
+        """Have a listener that keeps the ledger, too."""
         ledger = Ledger(f"{run.work_folder.local}/ledger.log", interval=self._task.concurrency.parquet_save_interval)
-        runner = run.runner(
-            scorer,
-            self._columns,
-            output_columns=self._task.data.output_columns,
-            unified=unified,
-            listener=Fanout(self._listener, ledger),
-            settings=self._settings(),
-        )
-        if self._begins is not None:
-            self._begins.pass_begins(left.todo, scorer.permits, runner)
-        self._stop.when_asked(runner.stop, drain=runner.drain)
-        engine = load("engines", "inline").target()
         try:
-            await run.work(engine.run(runner.run, run.jobs(left)))
+            yield Fanout(self._listener, ledger)
         finally:
-            await asyncio.to_thread(ledger.close)
+            ledger.close()
 
     def _settings(self) -> RunnerSettings:
         return RunnerSettings(
@@ -190,13 +244,3 @@ def _say_again(left: Progress, *, asked: bool) -> None:
         say(Message.NO_RETRY)
     if asked and (unfinished := len(left.todo) - len(left.replaces)):
         say(Message.RETRY_UNFINISHED, files=unfinished)
-
-
-async def _settled(scorer: RowScorer, known: Mapping[str, str] | None) -> tuple[RowScorer, Mapping[str, str]]:
-    """Open a scorer and settle it; whatever happens before it is settled closes it again."""
-    try:
-        await scorer.open()
-        return scorer, await scorer.settle(known)
-    except BaseException:
-        await scorer.close()
-        raise

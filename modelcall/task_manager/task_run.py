@@ -18,13 +18,14 @@ from modelcall.pipeline.preflight import look, require_column, say_drift
 from modelcall.pipeline.shard_place import Limits, ShardPlace
 from modelcall.pipeline.shard_run import ShardRun
 from modelcall.pipeline.unify import UNIFIED, SchemaOfRun
-from modelcall.registry import BUILT_IN, load
+from modelcall.registry import load
 from modelcall.state.lock import refuse_owned
 from modelcall.state.run import ShardKey
 from modelcall.state.shard import refuse_finished, shard_files
 from modelcall.state.start import Start, StartRequest, begin
 from modelcall.task_manager.places import Places, parts
 from modelcall.task_manager.scoring import Scoring
+from modelcall.task_manager.settling import plan_scorer
 from modelcall.task_manager.summary import Summary
 from modelcall.task_manager.task_input import TaskInput
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from modelcall.log import LogSettings
     from modelcall.mock.process import EmbeddedServer
     from modelcall.pipeline.preflight import Seen
-    from modelcall.scorers.planning import ScorerPlan
     from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunRecord, RunStore
     from modelcall.state.shard import OutputFolder
@@ -66,7 +66,7 @@ class TaskRun:
         self._stop = stop
         self._now = now
         self.shard = shard_of(loaded, invocation)
-        self._plan = _plan_scorer(loaded, listener)
+        self._plan = plan_scorer(loaded, listener.client_event)
         self._columns = ResultPlan(
             self._plan.columns,
             is_judge=self._plan.is_judge,
@@ -125,6 +125,7 @@ class TaskRun:
                 stop=self._stop,
                 schema=self._schema,
                 retry=self._invocation.retry,
+                log=log,
             )
             try:
                 await self._passes(store, start, scoring, summary)
@@ -283,12 +284,6 @@ def shard_of(loaded: LoadedTask, invocation: Invocation) -> Shard:
 
 def _failed_lists(to: OutputFolder) -> list[str]:
     return [to.failed_lists] if to.fs.exists(to.failed_lists) else []
-
-
-def _plan_scorer(loaded: LoadedTask, listener: RunListener) -> ScorerPlan:
-    name = loaded.scorer if loaded.scorer in BUILT_IN["scorer plans"] else "custom"
-    plan: ScorerPlan = load("scorer plans", name).target(loaded, listener.client_event)
-    return plan
 
 
 def _embedded_server(loaded: LoadedTask) -> EmbeddedServer | None:

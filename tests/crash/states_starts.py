@@ -138,7 +138,7 @@ class Desk:
                 stack.enter_context(patch.object(module, "ThreadPoolExecutor", _AtOnce))
             stack.enter_context(patch.object(Process, "is_alive", new=False))
             stack.enter_context(patch.object(scoring, "resolved_config", lambda _: {}))  # slow, and read by nobody
-            stack.enter_context(patch.object(task_run, "_plan_scorer", lambda *_: plan))
+            stack.enter_context(patch.object(task_run, "plan_scorer", lambda *_: plan))
             run = task_run.TaskRun(self._loaded, Invocation(), listener=(seen := Seen()), stop=Stop(), now=NOW)
             try:
                 with asyncio.Runner(loop_factory=_Loop) as loop:

@@ -132,7 +132,7 @@ async def test_closing_ends_the_work_in_every_process(tmp_path: Path) -> None:
 
     async with aclosing(ProcessEngine(2).run(works.waits, jobs)) as results:
         assert (await anext(results)).said == "done"
-        await until(lambda: len(list(tmp_path.glob("began-*"))) == 2)
+        await until(lambda: len(list(tmp_path.glob("waits-*"))) == 2)
 
     assert {path.name.partition("-")[2] for path in tmp_path.glob("began-*")} == {
         path.name.partition("-")[2] for path in tmp_path.glob("ended-*")

@@ -16,6 +16,8 @@ from modelcall.errors import ConfigError, FatalError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
+    from modelcall.engines.base import Channel
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -29,13 +31,13 @@ class Result:
     said: str
 
 
-async def square(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+async def square(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, None]:
     """Answer at once."""
     async for job in jobs:
         yield Result(job, f"{int(job.name) ** 2}")
 
 
-async def pid(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+async def pid(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, None]:
     """Say which process it is, when all who are needed are there."""
     async for job in jobs:
         (Path(job.folder) / f"{os.getpid()}").touch()
@@ -44,7 +46,7 @@ async def pid(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
         yield Result(job, str(os.getpid()))
 
 
-async def two_at_once(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+async def two_at_once(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, None]:
     """Take two jobs, answer the second first."""
     held: list[Job] = []
     async for job in jobs:
@@ -55,7 +57,7 @@ async def two_at_once(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
             held.clear()
 
 
-async def raises(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+async def raises(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, None]:
     async for job in jobs:
         if job.name == "ours":
             raise FatalError("disk full", hint="free space")
@@ -66,7 +68,7 @@ async def raises(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
         yield Result(job, "fine")
 
 
-async def dies(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+async def dies(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, None]:
     """Die with jobs named ``once`` the first time, with ``always`` each time."""
     async for job in jobs:
         mark = Path(job.folder) / job.name
@@ -80,7 +82,7 @@ async def dies(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
         yield Result(job, f"try {tries + 1}")
 
 
-async def waits(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
+async def waits(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, None]:
     """Take what is sent, wait for ever, and leave a note on the way out."""
     async for job in jobs:
         (Path(job.folder) / f"began-{os.getpid()}").touch()
@@ -96,15 +98,11 @@ async def waits(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
                 await asyncio.sleep(3600)
 
 
-def unloadable() -> None:
-    """Stand for a work that cannot be unpickled."""
-
-
 class Unloadable:
     """Cannot be made in another process."""
 
-    def __call__(self, jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
-        return square(jobs)
+    def __call__(self, jobs: AsyncIterator[Job], channel: Channel) -> AsyncGenerator[Result, None]:
+        return square(jobs, channel)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_refuse, ())

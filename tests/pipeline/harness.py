@@ -193,9 +193,11 @@ class Bench:
             run.tally.unfinished = len(left.todo)
             ledger = Ledger(f"{run.work_folder.local}/ledger.log", interval=ledger_interval)
             listener = Fanout(self.seen, ledger)
-            self.runner = run.runner(judge, plan, output_columns=output_columns, listener=listener, settings=settings)
+            self.runner = runner = run.runner(
+                judge, plan, output_columns=output_columns, listener=listener, settings=settings
+            )
             try:
-                await run.work(InlineEngine().run(self.runner.run, run.jobs(left)))
+                await run.work(InlineEngine().run(lambda jobs, _: runner.run(jobs), run.jobs(left)))
             finally:
                 ledger.close()
         return run.tally

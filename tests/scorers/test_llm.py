@@ -63,6 +63,12 @@ class FakeClient:
         self.mode = mode
         self.requests: list[ChatRequest] = []
         self.settled: list[tuple[Mapping[str, Any] | None, str | None]] = []
+        self.elsewhere: list[tuple[float, float]] = []
+
+    last_success = (1.0, 2.0)
+
+    def succeeded_elsewhere(self, started: float, ended: float) -> None:
+        self.elsewhere.append((started, ended))
 
     async def open(self) -> None: ...
 

@@ -213,7 +213,7 @@ async def test_retiring_removes_all_owners_journals(tmp_path: Path) -> None:
     journal = shard.open("a.jsonl", fingerprint="1-x")
     journal.record(2, SCORED)
     await shard.flush()
-    shard.close_file("a.jsonl")
+    shard.close_file(journal)
     journal.retire()
     await shard.close()
     assert list(tmp_path.iterdir()) == []
@@ -270,7 +270,7 @@ async def test_a_sync_that_comes_late_leaves_nothing_of_a_retired_journal(tmp_pa
     shard._syncer.submit(gate.wait)
     sync = asyncio.create_task(shard._sync())
     await asyncio.sleep(0)
-    shard.close_file("a.jsonl")
+    shard.close_file(journal)
     journal.retire()
     gate.set()
     await sync

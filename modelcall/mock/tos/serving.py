@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from modelcall.errors import ConfigError
-from modelcall.mock.lifetime import run_fast, told_to_end
+from modelcall.loops import run_fast
+from modelcall.mock.lifetime import told_to_end
 from modelcall.mock.listening import Listener
 from modelcall.mock.tos.blobs import Blobs
 from modelcall.mock.tos.loading import load

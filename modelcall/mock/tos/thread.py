@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from modelcall.errors import FatalError
-from modelcall.mock.lifetime import run_fast
+from modelcall.loops import run_fast
 from modelcall.mock.tos.blobs import pieces
 from modelcall.mock.tos.faults import parse_faults
 from modelcall.mock.tos.reach import Reachable

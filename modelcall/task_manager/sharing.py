@@ -1,0 +1,96 @@
+"""A pass that many processes share: the crew made, the engine run, what it leaves behind cleared away."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from modelcall.pipeline.job import FileResult, PartResult
+from modelcall.registry import load
+from modelcall.scorers.hopeless import HopelessWatch
+from modelcall.task_manager.copying import CopyDesk
+from modelcall.task_manager.crew import PUBLISHING_SECONDS, Crew
+from modelcall.task_manager.hand import HandSpec, score_files
+from modelcall.types import Steerable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from modelcall.engines.processes import ProcessEngine
+    from modelcall.log import LogSettings
+    from modelcall.pipeline.job import FileJob
+    from modelcall.pipeline.parts import Parts
+    from modelcall.pipeline.shard_run import ShardRun
+    from modelcall.task_manager.summary import Stop
+    from modelcall.types import PermitSource, RunListener
+
+
+class SharedPass:
+    """One pass over a shard's files by ``workers`` processes.
+
+    Args:
+        run: The pass; its lock is held.
+        spec: What each worker is made from.
+        permits: What the ceiling of all of them is taken from.
+        listener: Is told what happens in all of them.
+        watch: Whether most of the first rows may turn out hopeless, and the run end by that.
+        log: How workers log.
+    """
+
+    def __init__(
+        self,
+        run: ShardRun,
+        spec: HandSpec,
+        *,
+        workers: int,
+        permits: PermitSource,
+        listener: RunListener,
+        watch: bool,
+        log: LogSettings | None,
+    ) -> None:
+        grace = spec.settings.grace_seconds
+        self._run = run
+        self.crew = Crew(
+            ceiling=permits.ceiling,
+            most=permits.most if isinstance(permits, Steerable) else None,
+            listener=listener,
+            watch=HopelessWatch() if watch else None,
+            grace_seconds=grace,
+        )
+        files = max(1, spec.settings.max_concurrent_files // workers)
+        settings = replace(spec.settings, max_concurrent_files=files)
+        self._work = partial(score_files, spec=replace(spec, settings=settings))
+        self._engine: ProcessEngine = load("engines", "processes").target(
+            workers, log=log, give_up=self._given_up, grace_seconds=grace + PUBLISHING_SECONDS, crew=self.crew
+        )
+        self.crew.engine = self._engine
+        if run.copies is not None:
+            self.crew.desk = CopyDesk(run.copies, run.work_folder.journals, fail=self.crew.fail)
+
+    async def work(self, jobs: Sequence[FileJob], parts: Parts, *, stop: Stop) -> None:
+        """Do all jobs, and what they lead to.
+
+        Raises:
+            FatalError: Going on is pointless; what was answered is recorded.
+        """
+        parts.add, parts.failed = self._engine.add, self._failed
+        self._run.when_lost(self.crew.fail)
+        stop.when_asked(self.crew.stop, drain=self.crew.drain)
+        try:
+            await self._run.work(self._engine.run(self._work, jobs), parts=parts)
+        finally:
+            if self.crew.desk is not None:
+                await self.crew.desk.close()
+            if self._engine.deaths:
+                await asyncio.to_thread(self._run.sweep)
+
+    def _given_up(self, job: FileJob, how: str) -> FileResult | PartResult:
+        if job.part is not None:
+            return PartResult(job, failure=how)
+        self._failed(job.name, how)
+        return FileResult(job, failure=how)
+
+    def _failed(self, file: str, reason: str) -> None:
+        self.crew.file_failed(file, reason)
