@@ -141,6 +141,11 @@ class Message(Enum):
         "   总体成功率: {scored}/{total} ({rate:.1%})",
         "   Success rate: {scored}/{total} ({rate:.1%})",
     )
+    WORKERS = Text(
+        _INFO,
+        "⚙️ {processes} 个进程共同工作: {jobs} 个任务, {parts} 个文件分块处理",
+        "⚙️ {processes} processes share the work: {jobs} jobs, {parts} file(s) in parts",
+    )
     PREPROCESS_STARTED = Text(
         _INFO,
         "🧹 预处理: {raw} → {output}, {files} 个文件, {processes} 个进程",

@@ -73,7 +73,7 @@ class OpenFile:
         part, recorded = self.job.part, self.journal.recorded
         chunks = self._source.rows_left(
             wanted,
-            recorded=recorded if part is None else _From(part.start, recorded),
+            recorded=recorded if part is None else From(part.start, recorded),
             chunk_rows=plan.chunk_rows,
             limit=self.job.row_limit if part is None else part.stop,
         )
@@ -152,16 +152,18 @@ class OpenFile:
 
 
 @dataclass(frozen=True, slots=True)
-class _From:
+class From:
     """The rows before one, and those of a selection: what the scoring of a part passes over."""
 
     start: int
     others: RowSelection
 
     def __contains__(self, row: int) -> bool:
+        """Whether a row is passed over."""
         return row < self.start or row in self.others
 
     def covers(self, first: int, count: int) -> bool:
+        """Whether each of ``count`` rows from ``first`` on is."""
         before = max(0, min(count, self.start - first))
         return before == count or self.others.covers(first + before, count - before)
 

@@ -90,6 +90,11 @@ class Parts:
         self.failed: Callable[[str, str], None] = lambda *_: None
         """Is told of a file that failed, and why."""
 
+    @property
+    def count(self) -> int:
+        """How many files are in parts."""
+        return len(self._cuts)
+
     def split(self, jobs: Sequence[FileJob]) -> list[FileJob]:
         """Return the jobs that are left, the largest first, with the parts of a file in place of it. Blocking."""
         share = sum(job.listed.size for job in jobs) / self._workers

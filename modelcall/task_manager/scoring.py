@@ -143,6 +143,7 @@ class Scoring:
             )
             if self._begins is not None:
                 self._begins.pass_begins(left.todo, shared.crew, shared.crew)
+            say(Message.WORKERS, processes=workers, jobs=len(jobs), parts=parts.count)
             await shared.work(jobs, parts, stop=self._stop)
 
     def _jobs(self, run: ShardRun, left: Progress) -> tuple[list[FileJob], Parts]:

@@ -82,6 +82,37 @@ async def dies(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, N
         yield Result(job, f"try {tries + 1}")
 
 
+async def dies_talking(jobs: AsyncIterator[Job], channel: Channel) -> AsyncGenerator[Result, None]:
+    """Say something and die, four times."""
+    async for job in jobs:
+        if channel.worker < 5:
+            channel.tell("a row is done")
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield Result(job, f"try {channel.worker}")
+
+
+async def converses(jobs: AsyncIterator[Job], channel: Channel) -> AsyncGenerator[Result, None]:
+    """Say what is heard; end when told to, or fail when told to."""
+    stopped, heard = asyncio.Event(), list[str]()
+
+    def hear(message: str) -> None:
+        heard.append(message)
+        channel.tell(f"heard {message}")
+        if message in {"stop", "fail"}:
+            stopped.set()
+
+    channel.heed(hear)
+    async for job in jobs:
+        if job.name == "last words":
+            channel.tell("waiting")
+            await stopped.wait()
+            if heard[-1] == "fail":
+                raise FatalError("as told")
+            yield Result(job, "after the end")
+            return
+        yield Result(job, str(channel.worker))
+
+
 async def waits(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, None]:
     """Take what is sent, wait for ever, and leave a note on the way out."""
     async for job in jobs:

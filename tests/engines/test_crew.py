@@ -1,0 +1,113 @@
+"""Who looks after workers: what is said to and fro, and what still comes when the run ends."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from modelcall.engines.pool import TRIES
+from modelcall.engines.processes import ProcessEngine
+from modelcall.errors import FatalError
+from tests.engines import works
+from tests.engines.works import Job, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Crew:
+    """Says a word to some workers, and notes what it hears."""
+
+    def __init__(self, *, word: dict[int, str] | None = None, gets_on: bool = False, fails_at: int = 0) -> None:
+        self.words = word or {}
+        self.gets_on = gets_on
+        self.fails_at = fails_at
+        """The first worker is told to fail when so many wait."""
+        self.heard: list[tuple[int, str]] = []
+        self.there: dict[int, Callable[[object], None]] = {}
+        self.came: list[int] = []
+
+    def joined(self, worker: int, tell: Callable[[object], None]) -> None:
+        self.there[worker] = tell
+        self.came.append(worker)
+        if worker in self.words:
+            tell(self.words[worker])
+
+    def told(self, worker: int, message: Any) -> bool:
+        self.heard.append((worker, message))
+        if [said for _, said in self.heard].count("waiting") == self.fails_at and message == "waiting":
+            self.there[1]("fail")
+        return self.gets_on
+
+    def left(self, worker: int) -> None:
+        del self.there[worker]
+
+    def failing(self) -> float:
+        for tell in self.there.values():
+            tell("stop")
+        return 30.0
+
+
+async def test_what_is_said_arrives_in_order_and_also_before_the_work_listens() -> None:
+    crew = Crew(word={1: "early"})
+    async with aclosing(ProcessEngine(1, crew=crew).run(works.converses, [Job("a"), Job("last words")])) as results:
+        assert await anext(results) == Result(Job("a"), "1")
+        crew.there[1]("late")
+        crew.there[1]("stop")
+        assert [result.said async for result in results] == ["after the end"]
+    assert [said for _, said in crew.heard if said != "waiting"] == ["heard early", "heard late", "heard stop"]
+    assert crew.there == {}
+
+
+async def until_it_fails(engine: ProcessEngine, jobs: list[Job], saying: str, *, lost: bool = False) -> list[Result]:
+    """Return what came before the run ended with an error that says so."""
+    results: list[Result] = []
+    try:
+        async with aclosing(engine.run(works.converses, jobs)) as coming:
+            async for result in coming:
+                results += [result]
+                if lost:
+                    engine.fail(FatalError("the lock is lost"))
+    except FatalError as error:
+        assert saying in error.message  # noqa: PT017  what came before it is asked for, too
+        return results
+    raise AssertionError("it did not fail")
+
+
+async def test_after_an_error_the_others_bring_their_results_before_it_is_raised() -> None:
+    engine = ProcessEngine(2, crew=Crew(fails_at=2))
+    jobs = [Job("last words"), Job("last words"), Job("x")]
+    assert await until_it_fails(engine, jobs, "as told") == [Result(Job("last words"), "after the end")]
+
+
+async def test_an_error_from_outside_ends_the_run_as_one_of_a_worker() -> None:
+    crew = Crew()
+    jobs = [Job("a"), Job("last words")]
+    results = await until_it_fails(ProcessEngine(1, crew=crew), jobs, "the lock is lost", lost=True)
+    assert [result.said for result in results] == ["1", "after the end"]
+    assert [said for _, said in crew.heard if said != "waiting"] == ["heard stop"]
+
+
+async def test_jobs_may_be_added_and_left_out_while_others_run() -> None:
+    engine = ProcessEngine(1, crew=Crew())
+    names: list[str] = []
+    async with aclosing(engine.run(works.converses, [Job("a"), Job("b")])) as results:
+        async for result in results:
+            names.append(result.job.name)
+            if result.job.name == "a":
+                engine.add([Job("c"), Job("d")])
+            if result.job.name == "d":
+                engine.close()
+                engine.add([Job("e")])
+    assert sorted(names) in (["a", "b", "c", "d"], ["a", "c", "d"]), "b may have been given out by then"
+
+
+async def test_a_job_that_gets_on_is_not_given_up(tmp_path: Path) -> None:
+    """Its workers die for another reason, one after another."""
+    crew = Crew(gets_on=True)
+    engine = ProcessEngine(1, crew=crew, give_up=Result)
+    results = [result async for result in engine.run(works.dies_talking, [Job("x", str(tmp_path))])]
+    assert results == [Result(Job("x", str(tmp_path)), f"try {TRIES + 2}")]
+    assert crew.came == list(range(1, TRIES + 3))
+    assert engine.deaths == TRIES + 1
