@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from modelcall.errors import FatalError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from modelcall.task_manager.leases import Lease
     from modelcall.types import FileCounts, Outcome, Permit, RowRef, RunListener
 
+UNHEARD_SECONDS: Final = 0.5
+"""What a worker that died had in flight is lent to nobody for so long."""
 PUBLISHING_SECONDS: Final = 20.0
 """A worker that has to end may take so much longer than its rows in flight: complete files are published."""
 
@@ -172,10 +175,17 @@ class Crew:
 
     def left(self, worker: int) -> None:
         """A worker takes part no more."""
-        if self._hands.pop(worker, None) is not None:
+        hand = self._hands.pop(worker, None)
+        if hand is None:
+            return
+        if self.desk is not None:
+            self.desk.died(worker)
+        # Of one that died the server hears when it closes the connections, and has its requests until then.
+        if hand.standing.in_use:
+            self._leases.died(worker)
+            asyncio.get_running_loop().call_later(UNHEARD_SECONDS, self._leases.left, worker)
+        else:
             self._leases.left(worker)
-            if self.desk is not None:
-                self.desk.died(worker)
 
     def told(self, worker: int, message: Any) -> bool:  # noqa: ANN401  one of the messages
         """Take in what a worker says; return whether it has got on with its rows."""

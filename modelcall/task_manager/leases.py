@@ -45,16 +45,25 @@ class Leases:
         self.ceiling = ceiling
         self._lend = lend
         self._shares: dict[int, _Share] = {}
+        self._lost: dict[int, int] = {}
+        """What those who died may have in flight still."""
 
     def joined(self, worker: int) -> None:
         """A worker takes part."""
         self._shares[worker] = _Share(Lease(0, 0, self.ceiling))
         self._deal()
 
+    def died(self, worker: int) -> None:
+        """A worker takes part no more; what it had in flight is lent to nobody before :meth:`left`."""
+        share = self._shares.pop(worker, None)
+        if share is not None:
+            self._lost[worker] = share.bound
+
     def left(self, worker: int) -> None:
         """A worker takes part no more, and has nothing in flight."""
-        if self._shares.pop(worker, None) is not None:
-            self._deal()
+        self._shares.pop(worker, None)
+        self._lost.pop(worker, None)
+        self._deal()
 
     def set_ceiling(self, ceiling: int) -> None:
         """Move the ceiling; what is in flight beyond a lower one ends by and by."""
@@ -84,7 +93,7 @@ class Leases:
         for worker, share in self._shares.items():
             if fair[worker] < share.lease.requests:
                 self._give(worker, fair[worker])
-        free = self.ceiling - sum(share.bound for share in self._shares.values())
+        free = self.ceiling - sum(share.bound for share in self._shares.values()) - sum(self._lost.values())
         for worker, share in self._shares.items():
             wanted = min(fair[worker], share.bound + max(0, free))
             if wanted > share.lease.requests:

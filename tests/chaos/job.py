@@ -99,6 +99,7 @@ class Job:
     kills: int = 0
     files: int = FILES
     rows: int = ROWS
+    workers: int = 1
 
     def __post_init__(self) -> None:
         (self.folder / "in").mkdir(parents=True)
@@ -119,7 +120,7 @@ class Job:
                 "prompt_template": {"system_text": "Rate.", "prompt_text": "{text}"},
                 "output_config": {"json_keys": ["score"], "json_default_values": {"score": 3}},
             },
-            "concurrency": {"max_concurrent_requests": CEILING},
+            "concurrency": {"max_concurrent_requests": CEILING, "num_workers": self.workers},
             "retry": {"max_retries": 8},
             "options": self.options,
         }
