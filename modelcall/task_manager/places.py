@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from modelcall.config.paths import fill, fixed_prefix, placeholders_in
+from modelcall.config.paths import fill, fixed_prefix, placeholders_in, scheme
 from modelcall.errors import ConfigError
 from modelcall.formats.detect import is_data_file
 from modelcall.log import Message, say
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from modelcall.fs.base import FileSystem
     from modelcall.state.place import StatFolder
     from modelcall.state.run import RunRecord
+
+
+_IN_MEMORY: Final = "memory"
 
 
 class Places:
@@ -48,12 +51,20 @@ class Places:
     def _keeps_locks(self) -> bool:
         return self.output_fs.capabilities.put_if_absent
 
-    def check(self, *, world_size: int) -> None:
-        """Refuse shards that would not see each other.
+    def check(self, *, world_size: int, workers: int = 1) -> None:
+        """Refuse shards, and worker processes, that would not see each other.
 
         Raises:
-            ConfigError: The output's store cannot be what they meet in, and no other is named.
+            ConfigError: The output's store cannot be what they meet in, and no other is named; or a store is in the
+                memory of this process alone.
         """
+        paths = self._loaded.paths
+        for path in (paths.input, paths.output, paths.stat or ""):
+            if workers > 1 and scheme(path) == _IN_MEMORY:
+                raise ConfigError(
+                    f"{path}: only one process sees what is in its memory, and concurrency.num_workers asks for more",
+                    hint="Write num_workers: 1, or keep the data on a disk or in a store.",
+                )
         if world_size > 1 and not self._keeps_locks and not self._loaded.paths.stat:
             raise ConfigError(
                 f"{self._loaded.paths.output}: its store keeps neither locks nor progress, and shards share both",

@@ -90,7 +90,7 @@ class TaskRun:
             ConfigError: Nothing was started.
             FatalError: Preprocessing cannot go on, or it was to stop before anything was begun.
         """
-        self._places.check(world_size=self.shard.world_size)
+        self._places.check(world_size=self.shard.world_size, workers=self._task.concurrency.workers)
         if self._begins is not None and self._input.is_preprocessed:
             self._begins.preprocessing_begins(self._summary(None))
         if not await self._input.prepare(fresh=self._invocation.fresh, shared=self.shard.world_size > 1, log=log):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,8 @@ from modelcall.fs.remote import RemoteFileSystem
 from modelcall.mock.faults.rules import parse_faults
 from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
+from tests.cli.test_run_task import wait_for
+from tests.cli.test_workers import workers_of
 from tests.fs_tos.kit import store
 from tests.mock_tos.sdk import BUCKET
 from tests.stores.kit import MINIMUM, TEXTS, Desk, lines, scored
@@ -142,6 +146,41 @@ def test_progress_in_tos_of_data_that_are_here(desk: Desk, server: EmbeddedServe
     assert len(scored(LocalFileSystem(), str(desk.folder / "out/a.parquet"))) == 9
     assert copies(tos) == []
     assert (desk.folder / "out/.modelcall/locks").is_dir()
+
+
+def test_worker_processes_copy_their_journals_through_their_owner(desk: Desk, tos: LocalTos) -> None:
+    texts = [f"{number}. {TEXTS[0]}" for number in range(80)]
+    for name in "abcd":
+        put(store(tos), f"{ROOT}/in/{name}.jsonl", lines(texts))
+    data = {"input_folder": f"{ROOT}/in", "output_folder": f"{ROOT}/out", "stat_folder": f"{ROOT}/stat"}
+    with EmbeddedServer(MockOptions(latency=0.05)) as server:
+        desk.task(server.base_url, data=data, concurrency={"num_workers": 2, "max_concurrent_requests": 4})
+        child = desk.shell.start("run-task", "task.yaml", "-q", **tos.environment, MODELCALL_WORK_DIR=str(desk.work))
+        wait_for(lambda: server.referee().answered_rows >= 40)
+        os.kill(workers_of(child.pid)[0], signal.SIGKILL)
+        wait_for(lambda: server.referee().answered_rows >= 80)
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=60)
+        assert child.returncode == 143, err
+        asked = server.referee()
+        desk.lose_machine()
+
+        done = desk.run("--json", "--set", "concurrency.num_workers=1")
+
+        assert (done.code, done.json["rows"]["scored"]) == (0, 320), done.err
+        assert server.referee().rows == 320
+        assert server.referee().after_answer - asked.after_answer == 0, "all that was recorded was copied, too"
+        assert asked.after_answer <= 24, "of the worker that was killed, the answers of a flush window"
+    assert [key for key in copies(tos) if store(tos).read_bytes(f"{ROOT}/{key}")] == [], (
+        "what is left closes the owner before"
+    )
+    assert desk.shell("verify", f"{ROOT}/out").code == 0
+
+
+def test_what_is_in_the_memory_of_one_process_is_not_for_several(desk: Desk, server: EmbeddedServer) -> None:
+    desk.task(server.base_url, data={"input_folder": "memory://in", "output_folder": "./out"})
+    done = desk.run("--set", "concurrency.num_workers=2")
+    assert (done.code, "only one process sees what is in its memory" in done.err) == (2, True), done.err
 
 
 def test_output_in_a_store_that_keeps_no_locks(desk: Desk, server: EmbeddedServer, memory: str) -> None:
