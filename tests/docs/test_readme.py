@@ -122,7 +122,7 @@ def test_sample_output_is_what_comes(reading: Reading) -> None:
         came = {" ".join(line.split()) for line in typed.done.stdout.splitlines()}
         shown = [" ".join(line.split()) for line in (typed.sample or "").splitlines()]
         assert [line for line in shown if line not in came] == [], typed.block.text
-    assert len(samples) == 13
+    assert len(samples) == 14
 
 
 def test_what_is_not_run_is_known(english: str) -> None:
