@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TRIES: Final = 3
 """How often a job is begun whose workers die without having got on with it, and how many workers in a row may die
 before they are ready."""
+MOST_TRIES: Final = 20
+"""How often at all: what kills its workers may let them get on with other rows first."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,13 @@ class _Task:
     job: Any
     deaths: int = 0
     """Without getting on in between."""
+    all_deaths: int = 0
+
+    def died(self) -> bool:
+        """Count a death; return whether there were too many."""
+        self.deaths += 1
+        self.all_deaths += 1
+        return self.deaths >= TRIES or self.all_deaths >= MOST_TRIES
 
 
 @dataclass(slots=True, eq=False)
@@ -235,17 +244,15 @@ class Pool:
                 f"worker processes end before they are ready: the last one {how}",
                 hint="See what they wrote to stderr, and whether this machine has memory left.",
             )
-        for task in worker.held:
-            task.deaths += 1
-        lost = [task for task in worker.held if task.deaths >= TRIES]
-        self._left.extendleft(task for task in reversed(worker.held) if task.deaths < TRIES)
+        lost = [task for task in worker.held if task.died()]
+        self._left.extendleft(task for task in reversed(worker.held) if task not in lost)
         if len(self._workers) < len(self._left):
             self.start_worker()
         self._give()
         return map(self._lost, lost, [how] * len(lost))
 
     def _lost(self, task: _Task, how: str) -> Any:  # noqa: ANN401  a result
-        said = f"the worker process {how}, {task.deaths} times with this job"
+        said = f"the worker process {how}, {task.all_deaths} times with this job"
         if self._give_up is None:
             raise FatalError(f"{task.job}: {said}")
         return self._give_up(task.job, said)

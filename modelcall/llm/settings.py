@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelcall.redact import credentials_in
@@ -81,15 +81,3 @@ class ClientSettings:
         values = [str(value) for value in (*self.headers.values(), *extra.values(), *query.values())]
         key = [self.api_key.reveal()] if self.api_key is not None else []
         return (*key, *credentials_in(values))
-
-    def share(self, workers: int) -> ClientSettings:
-        """Return the settings of one of several equal processes: per-minute limits are divided."""
-
-        def part(limit: float | None) -> float | None:
-            return None if limit is None else limit / workers
-
-        return replace(
-            self,
-            requests_per_minute=part(self.requests_per_minute),
-            tokens_per_minute=part(self.tokens_per_minute),
-        )

@@ -69,7 +69,7 @@ class Progress:
         self._events: Counter[str] = Counter()
         self._latency = Latency()
         self._open: dict[str, int] = {}
-        self.expected: Callable[[Mapping[str, int]], Mapping[str, int]] = lambda _: {}
+        self.expected: Callable[[], Mapping[str, int]] = dict
         """Rows that begun files of these sizes seem to have; set when somebody knows."""
         self._retrying: dict[str, int] = {}
         self._recorded = self._files_done = self._files_failed = 0
@@ -176,7 +176,7 @@ class Progress:
             return self._rows_total
         if not self._sizes:
             return None
-        begun = self.expected(self._sizes)
+        begun = self.expected()
         rows = self._known_rows + sum(begun.values())
         known = self._known_bytes + sum(self._sizes.get(name, 0) for name in begun)
         left = sum(self._sizes.values()) - known

@@ -104,11 +104,11 @@ class OpenFile:
             self._pending -= 1
             raise
 
-    def expected_rows(self, size: int) -> int | None:
-        """How many rows the file, of ``size`` bytes, seems to have: exact once it is read; None: nobody can tell."""
-        if self.rows:
+    def expected_rows(self) -> int | None:
+        """How many rows the file seems to have: exact once it is read; None: nobody can tell."""
+        if self.rows and self.job.part is None:
             return self.rows
-        expected = self._source.expected_rows(size)
+        expected = self._source.expected_rows(self.job.listed.size)
         return expected if expected is None or self.job.row_limit is None else min(expected, self.job.row_limit)
 
     def _ref(self, index: int) -> RowRef:

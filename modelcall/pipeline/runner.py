@@ -23,7 +23,7 @@ from modelcall.pipeline.window import Window
 from modelcall.types import FileCounts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 
     from modelcall.pipeline.input import InputFiles
     from modelcall.pipeline.job import FileJob
@@ -153,9 +153,9 @@ class Runner:
         """Return the rows that are in flight longest, with their seconds until now."""
         return self._window.oldest(count)
 
-    def expected_rows(self, sizes: Mapping[str, int]) -> dict[str, int]:
+    def expected_rows(self) -> dict[str, int]:
         """Return how many rows the files seem to have that are begun and not published, as far as there is telling."""
-        expected = {job.name: file.expected_rows(sizes.get(job.name, 0)) for job, file in self._open.items()}
+        expected = {job.name: file.expected_rows() for job, file in self._open.items()}
         return {name: rows for name, rows in expected.items() if rows is not None}
 
     def fail(self, error: BaseException) -> None:

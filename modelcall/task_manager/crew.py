@@ -86,6 +86,9 @@ class Crew:
         self._hands: dict[int, _Hand] = {}
         self._pauses: set[str] = set()
         self._started: set[str] = set()
+        """Files that are begun and not over."""
+        self._seen: set[str] = set()
+        self._expected: dict[str, int] = {}
         self._stopping: Order | None = None
         self._leases = Leases(ceiling, lend=lambda worker, lease: self._hands[worker].lend(lease))
         self.engine: ProcessEngine | None = None
@@ -155,14 +158,11 @@ class Crew:
         rows = [row for hand in self._hands.values() for row in hand.details.oldest]
         return sorted(rows, key=lambda row: -row[1])[:count]
 
-    def expected_rows(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        """Return how many rows the files seem to have that are begun; of one that many work on, what most say."""
-        del sizes  # the workers know them
-        expected: dict[str, int] = {}
+    def expected_rows(self) -> dict[str, int]:
+        """Return how many rows the files seem to have that are begun, by what was said last."""
         for hand in self._hands.values():
-            for name, rows in (hand.details.expected or {}).items():
-                expected[name] = max(rows, expected.get(name, 0))
-        return expected
+            self._expected |= {name: rows for name, rows in hand.details.expected.items() if name in self._started}
+        return self._expected
 
     def joined(self, worker: int, tell: Callable[[object], None]) -> None:
         """A worker takes part; it learns what holds for all."""
@@ -211,7 +211,8 @@ class Crew:
 
     def file_started(self, file: str, *, recorded: int) -> None:
         """Pass it on, of a file that is scored in parts once."""
-        if file not in self._started:
+        if file not in self._seen:
+            self._seen.add(file)
             self._started.add(file)
             self._listener.file_started(file, recorded=recorded)
 
@@ -228,12 +229,18 @@ class Crew:
                 self._watch = None
                 self.fail(error)
 
+    def _over(self, file: str) -> None:
+        self._started.discard(file)
+        self._expected.pop(file, None)
+
     def file_done(self, file: str, counts: FileCounts) -> None:
         """Pass it on."""
+        self._over(file)
         self._listener.file_done(file, counts)
 
     def file_failed(self, file: str, reason: str) -> None:
         """Pass it on."""
+        self._over(file)
         self._listener.file_failed(file, reason)
 
     def client_event(self, name: str, facts: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Details:
 
     oldest: Sequence[tuple[RowRef, float]] = ()
     """Rows in flight, with their seconds."""
-    expected: Mapping[str, int] | None = None
+    expected: Mapping[str, int] = field(default_factory=dict)
     """Rows that begun files seem to have, by name."""
 
 

@@ -133,7 +133,7 @@ class _Hand:
         events, standing = self._relay.taken(), self._standing(runner)
         details = None
         if next(self._numbers) % _DETAILS_EVERY == 0:
-            details = Details(runner.oldest(_OLDEST), runner.expected_rows({}))
+            details = Details(runner.oldest(_OLDEST), runner.expected_rows())
         if events or details is not None or standing != self._told:
             self._told = standing
             self._channel.tell(News(standing, events, details))

@@ -18,6 +18,7 @@ from modelcall.types import Steerable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from modelcall.config.loading import LoadedTask
     from modelcall.engines.processes import ProcessEngine
     from modelcall.log import LogSettings
     from modelcall.pipeline.job import FileJob
@@ -61,7 +62,8 @@ class SharedPass:
         )
         files = max(1, spec.settings.max_concurrent_files // workers)
         settings = replace(spec.settings, max_concurrent_files=files)
-        self._work = partial(score_files, spec=replace(spec, settings=settings))
+        spec = replace(spec, settings=settings, loaded=_each(spec.loaded, workers))
+        self._work = partial(score_files, spec=spec)
         self._engine: ProcessEngine = load("engines", "processes").target(
             workers, log=log, give_up=self._given_up, grace_seconds=grace + PUBLISHING_SECONDS, crew=self.crew
         )
@@ -94,3 +96,13 @@ class SharedPass:
 
     def _failed(self, file: str, reason: str) -> None:
         self.crew.file_failed(file, reason)
+
+
+def _each(loaded: LoadedTask, workers: int) -> LoadedTask:
+    """Return the task as each of several workers begins it: limits that are found out are shared from the first on."""
+    if loaded.model is None:
+        return loaded
+    begin, least = loaded.model.adaptive.start, loaded.model.adaptive.min
+    share = {"start": begin and max(1, begin // workers), "min": max(1, least // workers)}
+    adaptive = loaded.model.adaptive.model_copy(update=share)
+    return replace(loaded, model=loaded.model.model_copy(update={"adaptive": adaptive}))

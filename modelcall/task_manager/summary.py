@@ -144,7 +144,7 @@ class InFlight(Protocol):
     def oldest(self, count: int) -> Sequence[tuple[RowRef, float]]:
         """Return the rows that are in flight longest, with their seconds until now."""
 
-    def expected_rows(self, sizes: Mapping[str, int]) -> Mapping[str, int]:
+    def expected_rows(self) -> Mapping[str, int]:
         """Return how many rows the files seem to have that are begun and not published, as far as there is telling."""
 
 

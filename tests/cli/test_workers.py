@@ -212,3 +212,35 @@ def test_parquet_in_parts_comes_out_in_order(shell: Shell, server: EmbeddedServe
     table = pq.read_table(shell.folder / "out/a.parquet")
     assert table.column("id").to_pylist() == list(range(40))
     assert table.column("text").to_pylist() == [row["text"] for row in rows]
+
+
+POISON = """\
+import os
+import time
+
+
+class Poison:
+    columns = {"score": "int"}
+
+    def score(self, item):
+        time.sleep(0.01)
+        if item["id"] == 30 and item["text"].startswith("30. POISON"):
+            os.abort()
+        return {**item, "score": 1}
+"""
+
+
+def test_a_row_that_kills_every_process_fails_its_file_and_no_other(shell: Shell, server: EmbeddedServer) -> None:
+    for name in "abc":
+        shell.rows(f"in/{name}.jsonl", 60)
+    shell.rows("in/d.jsonl", 60, text="POISON")
+    (shell.folder / "poison.py").write_text(POISON)
+    shell.task(server.base_url, more="scorer: {name: 'poison:Poison'}\n")
+
+    done = shell.spawn("run-task", "task.yaml", "--json", *WORKERS)
+
+    assert done.code == 3, done.err
+    assert done.json["rows"] == {"total": 180, "scored": 180, "failed": 0}
+    assert list(done.json["broken_files"]) == ["d.jsonl"]
+    assert "the worker process was killed by SIGABRT" in done.json["broken_files"]["d.jsonl"]
+    assert [[row for row, _ in rows_of(shell, f"{name}.jsonl")] for name in "abc"] == [list(range(60))] * 3

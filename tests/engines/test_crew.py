@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from modelcall.engines import pool
 from modelcall.engines.pool import TRIES
 from modelcall.engines.processes import ProcessEngine
 from modelcall.errors import FatalError
@@ -14,6 +15,8 @@ from tests.engines.works import Job, Result
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
 
 class Crew:
@@ -111,3 +114,12 @@ async def test_a_job_that_gets_on_is_not_given_up(tmp_path: Path) -> None:
     assert results == [Result(Job("x", str(tmp_path)), f"try {TRIES + 2}")]
     assert crew.came == list(range(1, TRIES + 3))
     assert engine.deaths == TRIES + 1
+
+
+async def test_a_job_that_gets_on_and_dies_all_the_same_is_given_up_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "MOST_TRIES", 4)
+    engine = ProcessEngine(1, crew=Crew(gets_on=True), give_up=Result)
+    (result,) = [result async for result in engine.run(works.dies_talking, [Job("x", str(tmp_path))])]
+    assert "4 times with this job" in result.said

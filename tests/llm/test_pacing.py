@@ -110,6 +110,17 @@ def test_a_client_keeps_to_tokens_per_minute() -> None:
     assert run_jumping(timed()) == pytest.approx(300, rel=0.15)
 
 
-def test_settings_are_shared_among_workers() -> None:
-    share = with_settings(requests_per_minute=120.0).share(4)
-    assert (share.requests_per_minute, share.tokens_per_minute) == (30.0, None)
+def test_workers_that_share_a_minute_take_turns_as_one_would() -> None:
+    alone, shared = RequestPace(120), [RequestPace(120) for _ in range(4)]
+    turns = sorted(pace.reserve(0.0, share=0.25) for pace in shared for _ in range(30))
+    expected = [alone.reserve(0.0) for _ in range(120)]
+    assert turns[-1] == pytest.approx(expected[-1], rel=0.05)
+    assert len([turn for turn in turns if turn < 30]) <= len([turn for turn in expected if turn < 30]) + 4
+
+
+def test_tokens_of_a_share_take_longer_to_come_by() -> None:
+    pace = TokenPace(60_000)
+    pace.reserve(0.0, 2000, share=0.5)
+    assert pace.wait(0.0) == pytest.approx(2.0), "a thousand tokens, at 500 a second"
+    pace.settle(1000, 2000, 500)
+    assert pace.wait(0.0) == pytest.approx(1.0)

@@ -142,3 +142,23 @@ async def test_a_raised_ceiling_lets_in_those_who_wait() -> None:
     assert not waiting.done()
     permits.set_ceiling(2)
     await waiting
+
+
+async def test_lent_permits_hold_to_their_part_and_to_nothing_if_there_is_none() -> None:
+    permits = Permits(10)
+    permits.lend(0, of=10)
+    assert permits.take_now() is None
+    waiting = asyncio.ensure_future(permits.take())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    permits.lend(4, of=10)
+    slot = await waiting
+    assert (permits.limit, permits.share, permits.in_use) == (4, 0.4, 1)
+    permits.lend(8, of=10)
+    assert permits.limit == 8
+    permits.lend(0, of=10)
+    slot.release()
+    assert permits.take_now() is None
+    permits.pause("user")
+    permits.lend(2, of=10)
+    assert permits.take_now() is None, "another pause is not lifted by that"

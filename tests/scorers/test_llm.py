@@ -17,7 +17,7 @@ from modelcall.llm.settings import ClientSettings
 from modelcall.permits import Permits
 from modelcall.scorers.hopeless import HopelessWatch
 from modelcall.scorers.llm import JudgeScorer, JudgeSpec, build
-from modelcall.types import INT, STRING_LIST, ErrorType, Outcome, RowRef, Usage
+from modelcall.types import INT, STRING_LIST, Corroborated, ErrorType, Outcome, RowRef, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -341,3 +341,11 @@ def test_rows_in_flight_end_before_the_verdict_and_other_failures_do_not_count()
     watch.end(Outcome(error_type=ErrorType.CUT))
     with pytest.raises(FatalError, match="101 of the first 200"):
         watch.begin()
+
+
+def test_that_another_process_was_answered_is_told_to_the_client() -> None:
+    client = FakeClient()
+    scorer = judge(client)
+    assert isinstance(scorer, Corroborated)
+    scorer.succeeded_elsewhere(3.0, 4.0)
+    assert (scorer.last_success, client.elsewhere) == ((1.0, 2.0), [(3.0, 4.0)])
