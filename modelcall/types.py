@@ -183,6 +183,9 @@ class Corroborated(Protocol):
     def succeeded_elsewhere(self, started: float, ended: float) -> None:
         """Another process of the run was answered."""
 
+    def cooled_elsewhere(self, endpoint: str, seconds: float) -> None:
+        """An endpoint, by its name, asked another process of the run to wait."""
+
 
 @runtime_checkable
 class Steerable(Protocol):

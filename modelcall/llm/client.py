@@ -131,6 +131,10 @@ class ChatClient:
         self._fatal.succeeded(started)
         self._outage.succeeded(ended, started)
 
+    def cooled_elsewhere(self, endpoint: str, seconds: float) -> None:
+        """Take note that an endpoint, by its name, asked another process of the run to wait."""
+        self._pool.cooled(endpoint, seconds, self._now())
+
     async def ask(self, request: ChatRequest, check: Check, permit: Permit) -> Completion | Failure:
         """Ask until an answer passes the check, or there is a reason not to go on.
 

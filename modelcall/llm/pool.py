@@ -127,6 +127,13 @@ class Pool:
             self._hook("cooldown", {"endpoint": endpoint.name, "seconds": fault.wait, "cause": fault.verdict.cause})
         self.refresh(now)
 
+    def cooled(self, name: str, seconds: float, now: float) -> None:
+        """An endpoint asked somebody else to wait."""
+        for endpoint in self.endpoints:
+            if endpoint.name == name:
+                endpoint.cool(now, seconds)
+        self.refresh(now)
+
     def abandoned(self, ticket: Ticket) -> None:
         """An attempt was cancelled by us."""
         ticket.endpoint.outstanding -= 1

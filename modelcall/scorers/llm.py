@@ -50,6 +50,9 @@ class Asker(Protocol):
     def succeeded_elsewhere(self, started: float, ended: float) -> None:
         """Take note that another process was answered."""
 
+    def cooled_elsewhere(self, endpoint: str, seconds: float) -> None:
+        """Take note that an endpoint asked another process to wait."""
+
     async def settle_structured(self, schema: Mapping[str, Any] | None, known: str | None) -> str:
         """Find out which structured mode the endpoint accepts; ``known`` is kept."""
 
@@ -165,6 +168,10 @@ class JudgeScorer:
     def succeeded_elsewhere(self, started: float, ended: float) -> None:
         """Tell its client."""
         self._client.succeeded_elsewhere(started, ended)
+
+    def cooled_elsewhere(self, endpoint: str, seconds: float) -> None:
+        """Tell its client."""
+        self._client.cooled_elsewhere(endpoint, seconds)
 
     async def score(self, row: Row, ref: RowRef, permit: Permit) -> Outcome:
         """Ask about one row.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from modelcall.errors import FatalError
 from modelcall.observe.relay import retell
 from modelcall.pipeline.runner import FATAL_DRAIN_SECONDS
-from modelcall.task_manager.crew_messages import Details, Drain, News, Pause, Resume, Standing, StopRows
+from modelcall.task_manager.crew_messages import Cooled, Details, Drain, News, Pause, Resume, Standing, StopRows
 from modelcall.task_manager.leases import Leases
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class _Hand:
         self._lent = 0
         self._lease: Lease | None = None
         self.answered: Answered | None = None
-        """By another worker, to be told when this one is heard of next."""
+        self.cooled: dict[str, Cooled] = {}
+        """What other workers met, to be told when this one is heard of next."""
 
     def lend(self, lease: Lease) -> None:
         """Tell it its lease, as soon as it has heard of the last one."""
@@ -51,6 +52,8 @@ class _Hand:
         if self.answered is not None:
             self.tell(self.answered)
             self.answered = None
+        while self.cooled:
+            self.tell(self.cooled.popitem()[1])
 
     def _tell_lease(self) -> None:
         if self._lease is not None and self.standing.lease == self._lent:
@@ -247,4 +250,8 @@ class Crew:
         """Pass it on; of a limit that moved, what it comes to for all."""
         if name == "limit":
             facts = {**facts, "limit": self.limit, "ceiling": self.ceiling}
+        elif name == "cooldown":
+            cooled = Cooled(str(facts["endpoint"]), float(facts["seconds"]))
+            for hand in self._hands.values():
+                hand.cooled[cooled.endpoint] = cooled
         self._listener.client_event(name, facts)

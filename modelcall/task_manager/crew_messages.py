@@ -48,6 +48,14 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Cooled:
+    """An endpoint asked a worker to wait."""
+
+    endpoint: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class CopyDone:
     """What was to be copied is, or cannot be."""
 
@@ -55,7 +63,7 @@ class CopyDone:
     error: Exception | None
 
 
-Order: TypeAlias = "Lease | Pause | Resume | StopRows | Drain | Answered | CopyDone"
+Order: TypeAlias = "Lease | Pause | Resume | StopRows | Drain | Answered | Cooled | CopyDone"
 """What an owner says."""
 
 

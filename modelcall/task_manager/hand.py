@@ -15,6 +15,7 @@ from modelcall.state.journal import Worker
 from modelcall.task_manager.copying import CopiedByOwner
 from modelcall.task_manager.crew_messages import (
     Answered,
+    Cooled,
     CopyDone,
     Details,
     Drain,
@@ -166,12 +167,18 @@ class _Hand:
                 self._permits.pause(reason)
             case Resume(reason):
                 self._permits.resume(reason)
-            case Answered(started, ended):
-                if isinstance(self._scorer, Corroborated):
-                    self._scorer.succeeded_elsewhere(started, ended)
+            case Answered() | Cooled() if isinstance(self._scorer, Corroborated):
+                _pass_on(order, self._scorer)
             case StopRows(seconds):
                 runner.stop(seconds)
             case Drain():
                 runner.drain()
             case CopyDone() if copies is not None:
                 copies.done(order)
+
+
+def _pass_on(met: Answered | Cooled, scorer: Corroborated) -> None:
+    if isinstance(met, Answered):
+        scorer.succeeded_elsewhere(met.started, met.ended)
+    else:
+        scorer.cooled_elsewhere(met.endpoint, met.seconds)

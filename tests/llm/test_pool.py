@@ -311,3 +311,17 @@ def test_one_endpoint_is_never_hedged() -> None:
 
     run_jumping(work())
     assert cluster.asked[URLS[0]] == 1
+
+
+def test_an_endpoint_that_asked_another_process_to_wait_is_asked_nothing_meanwhile() -> None:
+    permits = Permits(8)
+    pool = Pool(with_settings(base_urls=URLS[:2]), permits=permits, hook=lambda *_: None)
+    pool.tick(0.0)
+    first, second = pool.endpoints
+    pool.cooled(first.name, 5.0, 1.0)
+    assert {pool.pick() for _ in range(5)} == {second}
+    pool.cooled("another:80", 5.0, 1.0)
+    assert pool.pick() is second
+    pool.tick(7.0)
+    pool.tick(8.0)
+    assert first.allowed > 0

@@ -64,11 +64,15 @@ class FakeClient:
         self.requests: list[ChatRequest] = []
         self.settled: list[tuple[Mapping[str, Any] | None, str | None]] = []
         self.elsewhere: list[tuple[float, float]] = []
+        self.cooled: list[tuple[str, float]] = []
 
     last_success = (1.0, 2.0)
 
     def succeeded_elsewhere(self, started: float, ended: float) -> None:
         self.elsewhere.append((started, ended))
+
+    def cooled_elsewhere(self, endpoint: str, seconds: float) -> None:
+        self.cooled.append((endpoint, seconds))
 
     async def open(self) -> None: ...
 
@@ -343,9 +347,11 @@ def test_rows_in_flight_end_before_the_verdict_and_other_failures_do_not_count()
         watch.begin()
 
 
-def test_that_another_process_was_answered_is_told_to_the_client() -> None:
+def test_what_another_process_met_is_told_to_the_client() -> None:
     client = FakeClient()
     scorer = judge(client)
     assert isinstance(scorer, Corroborated)
     scorer.succeeded_elsewhere(3.0, 4.0)
+    scorer.cooled_elsewhere("vllm:8000", 7.0)
     assert (scorer.last_success, client.elsewhere) == ((1.0, 2.0), [(3.0, 4.0)])
+    assert client.cooled == [("vllm:8000", 7.0)]
