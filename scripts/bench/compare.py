@@ -1,84 +1,40 @@
 """ModelCall beside what else asks a model about every row of a file: rows a second, CPU a row, memory.
 
-usage: compare.py [--rows 50000] [--chars 2000] [--in-flight 128] [--rounds 3] [--only NAME ...] [--json FILE]
+usage: compare.py [--rows 50000] [--slow-rows 10000] [--chars 2000] [--in-flight 128] [--rounds 3]
+                  [--only NAME ...] [--peers FOLDER] [--install-peers] [--json FILE]
 
 Makes rows of Python source from the standard library, starts the instant server (instant_server.sh; it needs Debian's
 nginx-light and libnginx-mod-http-lua), and has each client in turn score them, with as many requests in flight: all
 read JSON Lines and write scored rows. ModelCall runs as users start it, with its journal, validation, Parquet output
 and progress. Every output is checked: each row once, with its score. Whole processes are measured, start-up included;
-of several rounds the medians are shown. If wrk is there, it shows the server's limit.
+of several rounds the medians are shown. Peers are those that have an environment in FOLDER; ``--install-peers`` makes
+them there first, with uv, in pinned versions. Slow ones get fewer rows. If wrk is there, it shows the server's limit.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from clients import PEERS, Bench, clients
 from instant import InstantServer
 from measuring import CommandFailed, Used, measured, table
-from scored_task import machine, problem, write_input, write_task
+from scored_task import machine, pieces, problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-_PEERS: Final = Path(__file__).parent / "peers"
-_WRK_SECONDS: Final = 5
+    from clients import Client
+
 _TIMEOUT: Final = 1800.0
 _HEADS: Final = ("Client", "rows", "rows/s", "CPU ms/row", "peak MB", "× rows/s", "× CPU")
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What all clients are given."""
-
-    folder: Path
-    url: str
-    arguments: argparse.Namespace
-
-    def inputs(self, rows: int) -> Path:
-        """Return the input of so many rows, made when it is first asked for."""
-        path = self.folder / f"in-{rows}" / "rows.jsonl"
-        if not path.exists():
-            write_input(path, rows, self.arguments.chars)
-        return path
-
-    def home(self) -> dict[str, str]:
-        """Return an environment in which clients keep what they keep, and call nobody."""
-        return {
-            "HOME": str(self.folder / "home"),
-            "XDG_STATE_HOME": str(self.folder / "home"),
-            "OPENAI_API_KEY": "EMPTY",
-            "NO_PROXY": "127.0.0.1",
-            "HF_HUB_OFFLINE": "1",
-            "DO_NOT_TRACK": "1",
-            "TELEMETRY_ENABLED": "0",
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Somebody who asks."""
-
-    name: str
-    """As it is chosen."""
-    shown: str
-    command: Callable[[Bench, Path, int], Sequence[str | Path]]
-    """Of a folder to work in, where the output comes into ``out``, and a number of rows."""
-    files: bool = True
-    """Whether it writes scored rows."""
-    environment: Callable[[Bench], Mapping[str, str]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,72 +62,20 @@ class Line:
         return [self.shown, *shown, *ratios]
 
 
-def lean(bench: Bench) -> dict[str, str]:
-    """Return an environment without pandas: pyarrow imports it where it is, as for development; users need it not."""
-    absent = bench.folder / "absent"
-    absent.mkdir(exist_ok=True)
-    (absent / "pandas.py").write_text("raise ImportError\n")
-    return {"PYTHONPATH": str(absent)}
-
-
-def modelcall(lane: str) -> Callable[[Bench, Path, int], Sequence[str | Path]]:
-    """Return what runs ModelCall in a lane."""
-
-    def command(bench: Bench, folder: Path, rows: int) -> Sequence[str | Path]:
-        in_flight = bench.arguments.in_flight
-        task = write_task(folder, inputs=bench.inputs(rows), base_url=bench.url, in_flight=in_flight, lane=lane)
-        return [sys.executable, "-m", "modelcall", "run-task", task]
-
-    return command
-
-
-def script(name: str, python: Path) -> Callable[[Bench, Path, int], Sequence[str | Path]]:
-    """Return what runs one of the scripts of the peers."""
-
-    def command(bench: Bench, folder: Path, rows: int) -> Sequence[str | Path]:
-        (folder / "out").mkdir()
-        return [python, _PEERS / name, bench.inputs(rows), folder / "out", str(bench.arguments.in_flight), bench.url]
-
-    return command
-
-
-def bare(bench: Bench, folder: Path, rows: int) -> Sequence[str | Path]:
-    """Return what runs the bare loop."""
-    del folder
-    numbers = [str(number) for number in (rows, bench.arguments.chars, bench.arguments.in_flight)]
-    return [sys.executable, _PEERS / "bare_aiohttp.py", *numbers, bench.url]
-
-
-def clients() -> Iterator[Client]:
-    """Yield the clients there are."""
-    yield Client("modelcall", f"ModelCall {version('modelcall')}", modelcall("aiohttp"), environment=lean)
-    yield Client(
-        "modelcall-openai", f"ModelCall {version('modelcall')}, `client: openai`", modelcall("openai"), environment=lean
-    )
-    yield Client(
-        "handwritten",
-        f"hand-written script, openai {version('openai')}",
-        script("handwritten.py", Path(sys.executable)),
-    )
-    yield Client("bare", f"bare loop, aiohttp {version('aiohttp')}, no files", bare, files=False)
-
-
 def once(bench: Bench, client: Client) -> Line:
     """Have a client score its rows.
 
     Raises:
         CommandFailed: It did not, or not all of them.
     """
-    rows = bench.arguments.rows
-    (bench.folder / "home").mkdir()
+    rows = min(bench.arguments.rows, bench.arguments.slow_rows) if client.slow else bench.arguments.rows
     with tempfile.TemporaryDirectory(dir=bench.folder) as name:
         folder = Path(name)
         command = client.command(bench, folder, rows)
-        environment = {**bench.home(), **client.environment(bench)}
+        environment = {**bench.home(folder), **client.environment(bench)}
         used = measured(command, cwd=folder, environment=environment, timeout=_TIMEOUT)
         if client.files and (wrong := problem(folder / "out", rows)):
             raise CommandFailed(f"{client.name}: {wrong}")
-    shutil.rmtree(bench.folder / "home")
     return Line(client.shown, rows, used)
 
 
@@ -201,26 +105,6 @@ def rounds(bench: Bench, chosen: Sequence[Client]) -> dict[str, list[Line]]:
     return found
 
 
-def server_limit(bench: Bench, server: InstantServer) -> str | None:
-    """Return what the server can do at most, by wrk; None without wrk."""
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        return None
-    text = next(iter(json.loads(line)["text"] for line in bench.inputs(bench.arguments.rows).open(encoding="utf-8")))
-    body = {"model": "instant", "messages": [{"role": "user", "content": f"Rate:\n{text}"}]}
-    (bench.folder / "body.json").write_text(json.dumps(body))
-    post = f'wrk.method = "POST"\nwrk.body = io.open("{bench.folder}/body.json"):read("*a")\n'
-    (bench.folder / "post.lua").write_text(post + 'wrk.headers["content-type"] = "application/json"\n')
-    load = ["-t1", f"-c{bench.arguments.in_flight}", f"-d{_WRK_SECONDS}s", "-s", str(bench.folder / "post.lua")]
-    before = server.cpu()
-    done = subprocess.run([wrk, *load, f"{bench.url}/chat/completions"], capture_output=True, text=True, check=True)
-    requests = re.search(r"(\d+) requests in", done.stdout)
-    if requests is None:
-        raise SystemExit(f"wrk said something else: {done.stdout}")
-    each = (server.cpu() - before) / int(requests[1])
-    return f"{int(requests[1]) / _WRK_SECONDS:,.0f} requests/s by wrk, {each * 1000:.3f} ms CPU of the server each"
-
-
 def show(found: Mapping[str, Line], limit: str | None, arguments: argparse.Namespace) -> None:
     """Print the table and what it depends on."""
     beside = found.get("handwritten")
@@ -229,26 +113,39 @@ def show(found: Mapping[str, Line], limit: str | None, arguments: argparse.Names
     print(f"{datetime.now().astimezone().date()}, {machine()}" + (f"; server: {limit}" if limit else ""))
 
 
-def main() -> int:
-    """Measure and print."""
-    known = {client.name: client for client in clients()}
+def wanted() -> argparse.Namespace:
+    """Return the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("--rows", 50_000), ("--chars", 2000), ("--in-flight", 128)):
+    for name, default in (("--rows", 50_000), ("--slow-rows", 10_000), ("--chars", 2000), ("--in-flight", 128)):
         parser.add_argument(name, type=int, default=default)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="+", choices=list(known), default=list(known))
+    parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--peers", type=Path, default=Path.home() / ".cache" / "modelcall-bench")
+    parser.add_argument("--install-peers", action="store_true")
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure and print."""
+    arguments = wanted()
+    peers = arguments.peers.absolute()
+    for peer in PEERS if arguments.install_peers else ():
+        peer.install(peers)
+    known = {client.name: client for client in clients(peers)}
+    if unknown := [name for name in arguments.only if name not in known]:
+        raise SystemExit(f"there is no {', '.join(unknown)}; there are {', '.join(known)}")
+    chosen = [known[name] for name in arguments.only or known]
     with tempfile.TemporaryDirectory(prefix="modelcall-bench-") as name, InstantServer(Path(name)) as server:
         bench = Bench(Path(name), server.url, arguments)
-        lines = rounds(bench, [known[name] for name in arguments.only])
-        limit = server_limit(bench, server)
+        lines = rounds(bench, chosen)
+        limit = server.limit(next(pieces(arguments.chars)), arguments.in_flight)
     found = {name: middle(of) for name, of in lines.items()}
     show(found, limit, arguments)
     if arguments.json:
         made = {name: [asdict(line) for line in of] for name, of in lines.items()}
         arguments.json.write_text(json.dumps({"machine": machine(), "server": limit, "rounds": made}, indent=2) + "\n")
-    return 0 if len(found) == len(arguments.only) else 1
+    return 0 if len(found) == len(chosen) else 1
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
 
 _SCRIPT = Path(__file__).parent / "instant_server.sh"
 _SECONDS = 10.0
+_WRK_SECONDS = 5
+_POST = """\
+wrk.method = "POST"
+wrk.body = io.open("{folder}/body.json"):read("*a")
+wrk.headers["content-type"] = "application/json"
+"""
 
 
 class InstantServer:
@@ -48,6 +56,23 @@ class InstantServer:
         """Return the CPU seconds of the server so far."""
         pid = int((self._folder / f"instant-server-{self.port}" / "nginx.pid").read_text())
         return sum(map(_cpu, processes(pid)))
+
+    def limit(self, text: str, in_flight: int) -> str | None:
+        """Return how often the server can answer about a text at most, by wrk; None without wrk."""
+        wrk = shutil.which("wrk")
+        if wrk is None:
+            return None
+        body = {"model": "instant", "messages": [{"role": "user", "content": f"Rate:\n{text}"}]}
+        (self._folder / "body.json").write_text(json.dumps(body))
+        (self._folder / "post.lua").write_text(_POST.format(folder=self._folder))
+        load = ["-t1", f"-c{in_flight}", f"-d{_WRK_SECONDS}s", "-s", str(self._folder / "post.lua")]
+        before = self.cpu()
+        done = subprocess.run([wrk, *load, f"{self.url}/chat/completions"], capture_output=True, text=True, check=True)
+        requests = re.search(r"(\d+) requests in", done.stdout)
+        if requests is None:
+            raise SystemExit(f"wrk said something else: {done.stdout}")
+        each = (self.cpu() - before) / int(requests[1])
+        return f"{int(requests[1]) / _WRK_SECONDS:,.0f} requests/s by wrk, {each * 1000:.3f} ms CPU of the server each"
 
     def _script(self, command: str) -> None:
         environment = {**os.environ, "TMPDIR": str(self._folder)}  # noqa: TID251  of a child

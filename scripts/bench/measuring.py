@@ -31,7 +31,7 @@ class Used:
     cpu: float
     """User and system, of those processes that were waited for."""
     megabytes: float
-    """The most that its processes had at a time, each counted at its own peak."""
+    """The most that its processes had at a time."""
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -61,6 +61,23 @@ def peak(pid: int) -> int:
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
 
 
+def memory(pid: int) -> int:
+    """Return the memory of a process and its descendants, in kB: its peak if it is alone, else what all have now.
+
+    What several share is counted once.
+    """
+    found = list(processes(pid))
+    return peak(pid) if len(found) == 1 else sum(map(_share, found))
+
+
+def _share(pid: int) -> int:
+    try:
+        told = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in told.splitlines() if line.startswith("Pss:")), 0)
+
+
 class _Watch(threading.Thread):
     """Looks at the memory of a process tree until told to stop, and ends the tree if it takes too long."""
 
@@ -74,7 +91,7 @@ class _Watch(threading.Thread):
     def run(self) -> None:
         """Look."""
         while not self._ended.wait(_LOOK_SECONDS):
-            self.kilobytes = max(self.kilobytes, sum(map(peak, processes(self._pid))))
+            self.kilobytes = max(self.kilobytes, memory(self._pid))
             if time.monotonic() > self._until:
                 self.cut = True
                 kill_group(self._pid)
