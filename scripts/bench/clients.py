@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from measuring import lean
 from scored_task import write_input, write_task
 
 if TYPE_CHECKING:
@@ -35,19 +36,6 @@ class Bench:
             write_input(path, rows, self.arguments.chars)
         return path
 
-    def home(self, folder: Path) -> dict[str, str]:
-        """Return an environment in which clients keep what they keep in a folder, and call nobody."""
-        return {
-            "HOME": str(folder),
-            "XDG_STATE_HOME": str(folder),
-            "OPENAI_API_KEY": "EMPTY",
-            "NO_PROXY": "127.0.0.1",
-            "HF_HUB_OFFLINE": "1",
-            "DO_NOT_TRACK": "1",
-            "TELEMETRY_ENABLED": "0",
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -61,15 +49,8 @@ class Client:
     slow: bool = False
     files: bool = True
     """Whether it writes scored rows."""
-    environment: Callable[[Bench], Mapping[str, str]] = lambda _: {}
-
-
-def lean(bench: Bench) -> dict[str, str]:
-    """Return an environment without pandas: pyarrow imports it where it is, as for development; users need it not."""
-    absent = bench.folder / "absent"
-    absent.mkdir(exist_ok=True)
-    (absent / "pandas.py").write_text("raise ImportError\n")
-    return {"PYTHONPATH": str(absent)}
+    environment: Callable[[Path], Mapping[str, str]] = lambda _: {}
+    """Of a folder of its own."""
 
 
 def modelcall(lane: str) -> Callable[[Bench, Path, int], Sequence[str | Path]]:

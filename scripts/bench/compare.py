@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from clients import PEERS, Bench, clients
 from instant import InstantServer
-from measuring import CommandFailed, Used, measured, table
+from measuring import CommandFailed, Used, home, measured, table
 from scored_task import machine, pieces, problem
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def once(bench: Bench, client: Client) -> Line:
     with tempfile.TemporaryDirectory(dir=bench.folder) as name:
         folder = Path(name)
         command = client.command(bench, folder, rows)
-        environment = {**bench.home(folder), **client.environment(bench)}
+        environment = {**home(folder), **client.environment(folder)}
         used = measured(command, cwd=folder, environment=environment, timeout=_TIMEOUT)
         if client.files and (wrong := problem(folder / "out", rows)):
             raise CommandFailed(f"{client.name}: {wrong}")

@@ -108,6 +108,28 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+def home(folder: Path) -> dict[str, str]:
+    """Return an environment in which commands keep what they keep in a folder, and call nobody."""
+    return {
+        "HOME": str(folder),
+        "XDG_STATE_HOME": str(folder),
+        "OPENAI_API_KEY": "EMPTY",
+        "NO_PROXY": "127.0.0.1",
+        "HF_HUB_OFFLINE": "1",
+        "DO_NOT_TRACK": "1",
+        "TELEMETRY_ENABLED": "0",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
+
+
+def lean(folder: Path) -> dict[str, str]:
+    """Return an environment without pandas: pyarrow imports it where it is, as for development; users need it not."""
+    absent = folder / "absent"
+    absent.mkdir(exist_ok=True)
+    (absent / "pandas.py").write_text("raise ImportError\n")
+    return {"PYTHONPATH": str(absent)}
+
+
 def measured(
     command: Sequence[str | Path],
     *,

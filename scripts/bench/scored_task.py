@@ -86,8 +86,8 @@ def write_task(
 def results(folder: Path) -> Iterator[tuple[int, Any]]:
     """Yield id and score of each row of the files of a folder; None where a row has no score."""
     for path in sorted(folder.rglob("*.parquet")):
-        table = pq.read_table(path, columns=["id", "score"])
-        yield from zip(table["id"].to_pylist(), table["score"].to_pylist(), strict=True)
+        for batch in pq.ParquetFile(path).iter_batches(columns=["id", "score"]):
+            yield from zip(batch["id"].to_pylist(), batch["score"].to_pylist(), strict=True)
     for path in sorted(folder.rglob("*.jsonl")):
         with path.open(encoding="utf-8") as lines:
             for row in map(json.loads, lines):
@@ -96,12 +96,16 @@ def results(folder: Path) -> Iterator[tuple[int, Any]]:
 
 def problem(folder: Path, rows: int) -> str | None:
     """Return what is wrong with the output of a run over so many rows: each must be there once, with its score."""
-    seen = list(results(folder))
-    if sorted(number for number, _ in seen) != list(range(rows)):
-        return f"{len(seen):,} rows came out of {rows:,}, or not each once"
-    if wrong := sum(score != SCORE for _, score in seen):
-        return f"{wrong:,} of {rows:,} rows have no score, or another one"
-    return None
+    seen = bytearray(rows)
+    wrong = 0
+    for number, score in results(folder):
+        if not 0 <= number < rows or seen[number]:
+            return f"row {number} came out, and was not in, or came out before"
+        seen[number] = 1
+        wrong += score != SCORE
+    if missing := seen.count(0):
+        return f"{missing:,} of {rows:,} rows did not come out"
+    return f"{wrong:,} of {rows:,} rows have no score, or another one" if wrong else None
 
 
 def machine() -> str:
