@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import sysconfig
+from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from code_corpus import sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,9 +30,12 @@ _GROUP = 10_000
 
 def pieces(chars: int) -> Iterator[str]:
     """Yield the standard library's Python source in pieces of so many characters."""
-    for row in sources([Path(sysconfig.get_path("stdlib"))]):
-        source = row["content"]
-        if row["path"].endswith(".py") and not row["path"].startswith("site-packages/"):
+    folder = Path(sysconfig.get_path("stdlib"))
+    for path in sorted(folder.rglob("*.py")):
+        if "site-packages" in path.parts:
+            continue
+        with suppress(UnicodeDecodeError):  # some test how bad source is read
+            source = path.read_text(encoding="utf-8")
             yield from (source[at : at + chars] for at in range(0, len(source) - chars + 1, chars))
 
 
