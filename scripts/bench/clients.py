@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+_ROOT: Final = Path(__file__).parents[2]
 _PEERS: Final = Path(__file__).parent / "peers"
 
 
@@ -99,13 +100,12 @@ class Peer:
         return folder / self.name / "bin" / "python"
 
     def install(self, folder: Path) -> None:
-        """Make its environment, unless it is there."""
-        if self.python(folder).exists():
-            return
-        uv = shutil.which("uv")
+        """Make its environment, or complete it."""
+        uv = shutil.which("uv") or shutil.which("uv", path=str(_ROOT / ".uv" / "bin"))  # test.sh puts it there
         if uv is None:
-            raise SystemExit("--install-peers needs uv")
-        subprocess.run([uv, "venv", "-q", "--python", sys.executable, folder / self.name], check=True)
+            raise SystemExit("--install-peers needs uv: scripts/test.sh sets it up")
+        if not self.python(folder).exists():
+            subprocess.run([uv, "venv", "-q", "--python", sys.executable, folder / self.name], check=True)
         subprocess.run([uv, "pip", "install", "-q", "--python", self.python(folder), *self.packages], check=True)
 
     def clients(self, folder: Path) -> Iterator[Client]:

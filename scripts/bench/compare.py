@@ -143,8 +143,9 @@ def main() -> int:
     found = {name: middle(of) for name, of in lines.items()}
     show(found, limit, arguments)
     if arguments.json:
+        facts = {"date": str(datetime.now().astimezone().date()), "machine": machine(), "server": limit}
         made = {name: [asdict(line) for line in of] for name, of in lines.items()}
-        arguments.json.write_text(json.dumps({"machine": machine(), "server": limit, "rounds": made}, indent=2) + "\n")
+        arguments.json.write_text(json.dumps({**facts, "rounds": made}, indent=2) + "\n")
     return 0 if len(found) == len(chosen) else 1
 
 
