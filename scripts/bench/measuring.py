@@ -64,7 +64,7 @@ def peak(pid: int) -> int:
 def memory(pid: int) -> int:
     """Return the memory of a process and its descendants, in kB: its peak if it is alone, else what all have now.
 
-    What several share is counted once.
+    What several share is counted once, and what they share with other programs in part.
     """
     found = list(processes(pid))
     return peak(pid) if len(found) == 1 else sum(map(_share, found))

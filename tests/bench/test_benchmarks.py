@@ -122,7 +122,7 @@ def test_memory_is_that_of_all_processes_of_a_command_not_of_who_measures() -> N
 
     assert 0 < small < 100
     assert small + 140 < large < small + 160
-    assert large < nested < large + 50
+    assert 150 < nested < large + 50  # what it shares with other programs counts in part
     assert len(ballast) > large * (1 << 20)
 
 
