@@ -6,7 +6,8 @@ Runs the command over rows of Python source against the instant server (instant_
 several rounds the medians are shown. Parts:
 
     rows         runs of the sizes, 200 characters a row: time and CPU a row, start-up (a run of one row) taken off,
-                 how far they are from those of the first size, and the memory that a million rows more take
+                 how far they are from those of the first size, and the memory that a million rows more take, from
+                 one size to the next (small ones do not fill their buffers)
     ten-million  one run over ten million rows of 20 characters
     in-flight    16 to 8,192 requests in flight
     text         rows of 200 characters, 2,000 and 32,000
@@ -27,6 +28,7 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -115,11 +117,11 @@ def cells(run: Run, seen: Seen) -> list[str]:
 
 
 def linear(runs: Sequence[Run], found: Sequence[Seen], start: Seen) -> Iterator[str]:
-    """Say how far each run is from the first, in proportion to its rows, and what it takes in memory."""
+    """Say how far each run is from the first, in proportion to its rows, and from the one before in memory."""
     of_first = _each(runs[0], found[0], start)
-    for run, seen in zip(runs[1:], found[1:], strict=True):
+    for (before, less), (run, seen) in pairwise(zip(runs, found, strict=True)):
         seconds, cpu = (now / first - 1 for now, first in zip(_each(run, seen, start), of_first, strict=True))
-        more = (seen.used.megabytes - found[0].used.megabytes) / (run.rows - runs[0].rows) * 1e6
+        more = (seen.used.megabytes - less.used.megabytes) / (run.rows - before.rows) * 1e6
         yield f"{run.name}: {seconds:+.1%} time and {cpu:+.1%} CPU a row; {more:.1f} MB for a million rows more"
 
 

@@ -157,9 +157,12 @@ def test_growth_is_told_without_start_up() -> None:
     def seen(seconds: float, cpu: float, megabytes: float) -> Seen:
         return Seen(Used(seconds, cpu, megabytes), (0.0, 0.0))
 
-    runs = [Run("small", 1001), Run("large", 10_001)]
-    found = [seen(2.0, 1.5, 100.0), seen(12.0, 5.5, 109.0)]
+    runs = [Run("small", 1001), Run("large", 10_001), Run("huge", 100_001)]
+    found = [seen(2.0, 1.5, 100.0), seen(12.0, 5.5, 109.0), seen(91.0, 51.0, 118.0)]
 
     told = list(linear(runs, found, seen(1.0, 1.0, 90.0)))
 
-    assert told == ["large: +10.0% time and -10.0% CPU a row; 1000.0 MB for a million rows more"]
+    assert told == [
+        "large: +10.0% time and -10.0% CPU a row; 1000.0 MB for a million rows more",
+        "huge: -10.0% time and +0.0% CPU a row; 100.0 MB for a million rows more",
+    ]
