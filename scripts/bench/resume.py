@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from measuring import peak
 
 from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
@@ -130,18 +131,6 @@ def answered(rows: int, share: float) -> Iterable[int]:
     last = int(rows * share)
     flying = {3, *range(last - 4 * _IN_FLIGHT, last, 5)}
     return (row for row in range(last) if row not in flying)
-
-
-def peak(pid: int) -> int:
-    """Return the most memory a process has had, in kB; 0 if it is ending.
-
-    Its rusage would count that of its parent.
-    """
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
 
 
 def measure(folder: Path, server: EmbeddedServer) -> Measured:

@@ -31,6 +31,7 @@ import pyarrow as pa
 import tos
 import yaml
 from bare_tos import rewrite
+from measuring import peak
 from storage_files import MB, make_documents, make_many, make_wide
 
 from modelcall.mock.tos.options import TosOptions
@@ -80,15 +81,6 @@ class Bench:
             raise SystemExit(f"the run ended with {child.returncode}")
         events: dict[str, Any] = json.loads(out.splitlines()[-1])
         return events
-
-
-def peak(pid: int) -> int:
-    """Return the most memory a process has had, in kB; 0 if it is ending."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
 
 
 def memory(bench: Bench, rows: int) -> dict[str, float]:

@@ -1,0 +1,153 @@
+"""ModelCall beside what else asks a model about every row of a file: rows a second, CPU a row, memory.
+
+usage: compare.py [--rows 50000] [--slow-rows 10000] [--chars 2000] [--in-flight 128] [--rounds 3]
+                  [--only NAME ...] [--peers FOLDER] [--install-peers] [--json FILE]
+
+Makes rows of Python source from the standard library, starts the instant server (instant_server.sh; it needs Debian's
+nginx-light and libnginx-mod-http-lua), and has each client in turn score them, with as many requests in flight: all
+read JSON Lines and write scored rows. ModelCall runs as users start it, with its journal, validation, Parquet output
+and progress. Every output is checked: each row once, with its score. Whole processes are measured, start-up included;
+of several rounds the medians are shown. Peers are those that have an environment in FOLDER; ``--install-peers`` makes
+them there first, with uv, in pinned versions. Slow ones get fewer rows. If wrk is there, it shows the server's limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from clients import PEERS, Bench, clients
+from instant import InstantServer
+from measuring import CommandFailed, Used, home, measured, table
+from scored_task import machine, pieces, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clients import Client
+
+_TIMEOUT: Final = 1800.0
+_HEADS: Final = ("Client", "rows", "rows/s", "CPU ms/row", "peak MB", "× rows/s", "× CPU")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table."""
+
+    shown: str
+    rows: int
+    used: Used
+
+    @property
+    def rate(self) -> float:
+        """Rows a second."""
+        return self.rows / self.used.seconds
+
+    @property
+    def cpu(self) -> float:
+        """CPU milliseconds a row."""
+        return self.used.cpu / self.rows * 1000
+
+    def cells(self, beside: Line | None) -> list[str]:
+        """Return the line as text, with its ratios to another."""
+        ratios = [f"{self.rate / beside.rate:.1f}", f"{beside.cpu / self.cpu:.1f}"] if beside else ["–", "–"]
+        shown = [f"{self.rows:,}", f"{self.rate:,.0f}", f"{self.cpu:.3f}", f"{self.used.megabytes:.0f}"]
+        return [self.shown, *shown, *ratios]
+
+
+def once(bench: Bench, client: Client) -> Line:
+    """Have a client score its rows.
+
+    Raises:
+        CommandFailed: It did not, or not all of them.
+    """
+    rows = min(bench.arguments.rows, bench.arguments.slow_rows) if client.slow else bench.arguments.rows
+    with tempfile.TemporaryDirectory(dir=bench.folder) as name:
+        folder = Path(name)
+        command = client.command(bench, folder, rows)
+        environment = {**home(folder), **client.environment(folder)}
+        used = measured(command, cwd=folder, environment=environment, timeout=_TIMEOUT)
+        if client.files and (wrong := problem(folder / "out", rows)):
+            raise CommandFailed(f"{client.name}: {wrong}")
+    return Line(client.shown, rows, used)
+
+
+def middle(lines: Sequence[Line]) -> Line:
+    """Return the medians of the rounds of a client."""
+    taken = [asdict(line.used) for line in lines]
+    medians = {key: statistics.median(some[key] for some in taken) for key in taken[0]}
+    return replace(lines[0], used=Used(**medians))
+
+
+def rounds(bench: Bench, chosen: Sequence[Client]) -> dict[str, list[Line]]:
+    """Run all clients in turn, round by round; one that fails is told of and left out."""
+    found: dict[str, list[Line]] = {client.name: [] for client in chosen}
+    for number in range(1, bench.arguments.rounds + 1):
+        for client in chosen:
+            if client.name not in found:
+                continue
+            try:
+                line = once(bench, client)
+            except CommandFailed as failure:
+                print(f"{client.name} failed: {failure}", file=sys.stderr)
+                del found[client.name]
+                continue
+            found[client.name].append(line)
+            rate, cpu = f"{line.rate:,.0f} rows/s", f"{line.cpu:.3f} ms CPU a row"
+            print(f"round {number}, {client.name}: {rate}, {cpu}", file=sys.stderr, flush=True)
+    return found
+
+
+def show(found: Mapping[str, Line], limit: str | None, arguments: argparse.Namespace) -> None:
+    """Print the table and what it depends on."""
+    beside = found.get("handwritten")
+    print(table(_HEADS, [line.cells(beside) for line in found.values()]), end="")
+    print(f"\n{arguments.chars:,} characters a row, {arguments.in_flight} in flight, medians of {arguments.rounds}")
+    print(f"{datetime.now().astimezone().date()}, {machine()}" + (f"; server: {limit}" if limit else ""))
+
+
+def wanted() -> argparse.Namespace:
+    """Return the arguments."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("--rows", 50_000), ("--slow-rows", 10_000), ("--chars", 2000), ("--in-flight", 128)):
+        parser.add_argument(name, type=int, default=default)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--peers", type=Path, default=Path.home() / ".cache" / "modelcall-bench")
+    parser.add_argument("--install-peers", action="store_true")
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure and print."""
+    arguments = wanted()
+    peers = arguments.peers.absolute()
+    for peer in PEERS if arguments.install_peers else ():
+        peer.install(peers)
+    known = {client.name: client for client in clients(peers)}
+    if unknown := [name for name in arguments.only if name not in known]:
+        raise SystemExit(f"there is no {', '.join(unknown)}; there are {', '.join(known)}")
+    chosen = [known[name] for name in arguments.only or known]
+    with tempfile.TemporaryDirectory(prefix="modelcall-bench-") as name, InstantServer(Path(name)) as server:
+        bench = Bench(Path(name), server.url, arguments)
+        lines = rounds(bench, chosen)
+        limit = server.limit(next(pieces(arguments.chars)), arguments.in_flight)
+    found = {name: middle(of) for name, of in lines.items()}
+    show(found, limit, arguments)
+    if arguments.json:
+        facts = {"date": str(datetime.now().astimezone().date()), "machine": machine(), "server": limit}
+        made = {name: [asdict(line) for line in of] for name, of in lines.items()}
+        arguments.json.write_text(json.dumps({**facts, "rounds": made}, indent=2) + "\n")
+    return 0 if len(found) == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
