@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from modelcall.cli.observing import Watch
+    from modelcall.cli.showing import Address
     from modelcall.cli.steering import Steering
     from modelcall.state.listing import ListedFile
     from modelcall.task_manager.summary import InFlight, Summary
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 1.0
 """Between two writings of the status file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where metrics are served."""
-
-    host: str
-    port: int
 
 
 Identify: TypeAlias = "Callable[[Summary], RunIdentity]"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from modelcall.cli.failing import log_in_use
 from modelcall.cli.output import message, result, result_json
 from modelcall.cli.preprocess_report import PreprocessReport
-from modelcall.cli.running import open_log
+from modelcall.cli.showing import open_log
 from modelcall.cli.signals import heeded
 from modelcall.garbage import collect_less, hold_less
 from modelcall.log import LogSettings, log_path
@@ -20,7 +20,7 @@ from modelcall.task_manager.preprocess_run import PreprocessRun
 from modelcall.task_manager.summary import Stop
 
 if TYPE_CHECKING:
-    from modelcall.cli.running import Showing
+    from modelcall.cli.showing import Showing
     from modelcall.config.preprocessing import LoadedPreprocess
     from modelcall.task_manager.preprocess_summary import PreprocessSummary
 

@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import AsyncExitStack, redirect_stdout, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from modelcall.cli.failing import log_in_use, usage_error
-from modelcall.cli.live import live_view, wants_live_view
+from modelcall.cli.lazily import live_view
 from modelcall.cli.observing import Watch
 from modelcall.cli.operating import Beginnings, Operated
 from modelcall.cli.output import message, result, result_json, shown
+from modelcall.cli.showing import open_log
 from modelcall.cli.signals import heeded
 from modelcall.cli.steering import Steering
 from modelcall.cli.summary_table import Report, totals
 from modelcall.config.record import secrets_of
-from modelcall.errors import ConfigError, FatalError
+from modelcall.errors import FatalError
 from modelcall.garbage import collect_less, hold_less
-from modelcall.log import LogSettings, Message, OpenLog, log_path, say, setup
+from modelcall.log import LogSettings, Message, log_path, say
 from modelcall.observe import Ending, RunIdentity, StatusFile, heartbeat, status_folder, status_name
 from modelcall.redact import redact_values
 from modelcall.state.lock import this_process
@@ -36,23 +35,10 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelcall.cli.operating import Address
+    from modelcall.cli.showing import Showing
     from modelcall.config.loading import LoadedTask
     from modelcall.config.shard import Shard
     from modelcall.task_manager.summary import Invocation, Summary
-
-
-@dataclass(frozen=True, slots=True)
-class Showing:
-    """What the user wants to see."""
-
-    quiet: bool = False
-    """No progress and no log lines on stderr."""
-    as_json: bool = False
-    status: bool = True
-    """A status file and a control socket."""
-    metrics: Address | None = None
-    """Where metrics are served; None: nowhere."""
 
 
 def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> int:
@@ -115,14 +101,13 @@ async def _run(
     log: LogSettings,
 ) -> Summary:
     """Run the task with everything around it that lives in its event loop."""
-    console = Console(stderr=True)
     beat = asyncio.get_running_loop().create_task(heartbeat(watch.observers))
     options = loaded.task.options
     try:
         async with AsyncExitStack() as stack:
             stack.enter_context(heeded(stop, task=loaded.task.task_name, grace_seconds=options.grace_seconds))
-            if wants_live_view(console) and not showing.quiet:
-                await stack.enter_async_context(live_view(watch.state, console))
+            if sys.stderr.isatty() and not showing.quiet:
+                await stack.enter_async_context(live_view(watch.state))
             await stack.enter_async_context(operated.operated(showing.metrics))
             stack.enter_context(redirect_stdout(sys.stderr))  # what scorers print is no result
             return await run.run(log=log)
@@ -168,21 +153,6 @@ def _log_settings(
         terminal=not showing.quiet,
         secrets=secrets_of(loaded),
     )
-
-
-def open_log(settings: LogSettings) -> OpenLog:
-    """Open the log of a command.
-
-    Raises:
-        ConfigError: It cannot be written.
-    """
-    try:
-        return setup(settings)
-    except OSError as error:
-        raise ConfigError(
-            f"{settings.file}: the log cannot be written: {error.strerror or error}",
-            hint="set logging.dir to a folder that can be written, or start from another folder",
-        ) from error
 
 
 def _say_start(loaded: LoadedTask, shard: Shard) -> None:
