@@ -53,6 +53,8 @@ BUILT_IN: Mapping[str, Mapping[str, BuiltIn]] = {
     "parts": {  # of our own, that not every command needs
         "run": BuiltIn("modelcall.cli.running:run_loaded"),
         "preprocess": BuiltIn("modelcall.cli.preprocessing:run_preprocess"),
+        "preprocess plan": BuiltIn("modelcall.task_manager.preprocess_plan:planned"),
+        "preprocess run": BuiltIn("modelcall.task_manager.preprocess_run:PreprocessRun"),
         "live view": BuiltIn("modelcall.cli.live:live_view"),
         "watch": BuiltIn("modelcall.cli.live:watch"),
     },

@@ -15,7 +15,7 @@ from modelcall.cli.showing import open_log
 from modelcall.cli.signals import heeded
 from modelcall.garbage import collect_less, hold_less
 from modelcall.log import LogSettings, log_path
-from modelcall.task_manager.preprocess_plan import PreprocessPlan
+from modelcall.task_manager.preprocess_plan import planned
 from modelcall.task_manager.preprocess_run import PreprocessRun
 from modelcall.task_manager.summary import Stop
 
@@ -42,7 +42,7 @@ def run_preprocess(loaded: LoadedPreprocess, *, fresh: bool, showing: Showing) -
         secrets=tuple(loaded.environment.secrets()),
     )
     log_in_use.set(settings)
-    plan = PreprocessPlan(loaded.config, loaded.paths, loaded.storage, loaded.environment)
+    plan = planned(loaded.config, loaded.paths, loaded.storage, loaded.environment)
     stop = Stop()
     run = PreprocessRun(plan, stop=stop, redo="all" if fresh else "never", log=settings)
     collect_less()

@@ -26,8 +26,9 @@ from modelcall.log import LogSettings, Message, log_path, say
 from modelcall.observe import Ending, RunIdentity, StatusFile, heartbeat, status_folder, status_name
 from modelcall.redact import redact_values
 from modelcall.state.lock import this_process
+from modelcall.task_manager.plans import shard_of
 from modelcall.task_manager.summary import Stop
-from modelcall.task_manager.task_run import TaskRun, shard_of
+from modelcall.task_manager.task_run import TaskRun
 
 if sys.platform != "win32":
     import uvloop

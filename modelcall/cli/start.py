@@ -25,8 +25,8 @@ from modelcall.errors import ConfigError
 from modelcall.log import log_path
 from modelcall.observe.private import make_folder
 from modelcall.observe.status_file import launched_exit, read
+from modelcall.task_manager.plans import shard_of
 from modelcall.task_manager.summary import Invocation
-from modelcall.task_manager.task_run import shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

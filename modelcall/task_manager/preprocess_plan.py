@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from modelcall.data_processing.file import Work, process_file
 from modelcall.errors import ConfigError
 from modelcall.registry import BUILT_IN, load, place_of, source_hash
 from modelcall.task_manager.stores import Stores
-from modelcall.tokens import open_tokenizer
+from modelcall.tokens import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -40,6 +40,8 @@ class PreprocessPlan:
     paths: PreprocessPaths
     storage: Storage = field(repr=False)
     environment: Environment = field(repr=False)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What shapes the rows, by name: output of others is made anew."""
 
     @property
     def stat(self) -> str:
@@ -64,31 +66,36 @@ class PreprocessPlan:
             raise ConfigError(f"'{ref}' cannot be made: {type(error).__name__}: {error} ({place_of(error)})") from error
         return made
 
-    def settings(self) -> dict[str, str]:
-        """Return what shapes the rows, by name.
 
-        Raises:
-            ConfigError: As :meth:`make`; or there is no such tokenizer.
-        """
-        own = self.config.script_type not in BUILT_IN["preprocessors"]
-        target = load("preprocessors", self.config.script_type).target
-        values = self.config.model_dump(mode="json")
-        return {
-            "script_type": self.config.script_type,
-            "version of the preprocessor": self.make().version,
-            **({"source of the preprocessor": source_hash(target)} if own else {}),
-            "tokenizer": open_tokenizer(self.config.tokenizer).identity,
-            **{name: _text(values[name]) for name in (*_SHAPING, *(_OF_ONES_OWN if own else ()))},
-        }
+def planned(
+    config: PreprocessConfig, paths: PreprocessPaths, storage: Storage, environment: Environment
+) -> PreprocessPlan:
+    """Plan preprocessing; what cannot be used is refused.
+
+    Raises:
+        ConfigError: As :meth:`PreprocessPlan.make`; or there is no such tokenizer.
+    """
+    plan = PreprocessPlan(config, paths, storage, environment)
+    return replace(plan, settings=_settings(config, plan.make()))
+
+
+def _settings(config: PreprocessConfig, made: BasePreprocessor) -> dict[str, str]:
+    own = config.script_type not in BUILT_IN["preprocessors"]
+    values = config.model_dump(mode="json")
+    return {
+        "script_type": config.script_type,
+        "version of the preprocessor": made.version,
+        **({"source of the preprocessor": source_hash(type(made))} if own else {}),
+        "tokenizer": identity_of(config.tokenizer),
+        **{name: _text(values[name]) for name in (*_SHAPING, *(_OF_ONES_OWN if own else ()))},
+    }
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  any JSON value
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-async def preprocess_files(
-    jobs: AsyncIterator[FileJob], *, plan: PreprocessPlan, settings: Mapping[str, str]
-) -> AsyncGenerator[FileReport, None]:
+async def preprocess_files(jobs: AsyncIterator[FileJob], *, plan: PreprocessPlan) -> AsyncGenerator[FileReport, None]:
     """Preprocess files one after another: the work that an engine runs, in as many processes as it likes."""
     stores = Stores(plan.storage, plan.environment)
     stopped = threading.Event()
@@ -97,7 +104,7 @@ async def preprocess_files(
         inputs=stores.at(plan.paths.raw),
         outputs=stores.at(plan.paths.output),
         folder=plan.paths.output,
-        settings=settings,
+        settings=plan.settings,
         stopped=stopped.is_set,
     )
     async for job in jobs:

@@ -55,7 +55,6 @@ class PreprocessRun:
         self._redo: Redo = redo
         self._log = log
         self._wait = wait
-        self._settings = plan.settings()
         self._texts: set[str] = set()
         self._check_lock: Callable[[], None] = lambda: None
 
@@ -149,14 +148,14 @@ class PreprocessRun:
         fs.sweep(folder, deep=True)
         outputs = Outputs.look(fs, folder)
         summary.leftovers = sorted(name for name in outputs.sizes if is_data_file(name) and name not in raw.outputs)
-        return progress(raw.jobs, stat, outputs, settings=self._settings, redo=self._redo)
+        return progress(raw.jobs, stat, outputs, settings=self._plan.settings, redo=self._redo)
 
     async def _do(self, todo: Sequence[FileJob], stat: StatFolder, summary: PreprocessSummary) -> None:
         """Do files, the largest first, so that none is left over for one process at the end."""
         summary.processes = min(self._plan.config.num_proc, len(todo))
         places = {"raw": self._plan.paths.raw, "output": self._plan.paths.output}
         say(Message.PREPROCESS_STARTED, files=len(todo), processes=summary.processes, **places)
-        work = partial(preprocess_files, plan=self._plan, settings=self._settings)
+        work = partial(preprocess_files, plan=self._plan)
         jobs = sorted(todo, key=lambda job: (-job.size, job.name))
         async with aclosing(self._engine(summary.processes).run(work, jobs)) as reports:
             async for report in reports:
@@ -174,7 +173,7 @@ class PreprocessRun:
         if self._plan.config.num_proc == 1:
             inline: Engine = load("engines", "inline").target()
             return inline
-        give_up = partial(_given_up, settings=self._settings)
+        give_up = partial(_given_up, settings=self._plan.settings)
         engine: Engine = load("engines", "processes").target(processes, log=self._log, give_up=give_up)
         return engine
 
@@ -208,7 +207,7 @@ class PreprocessRun:
         return {
             "raw": self._plan.paths.raw,
             "output": self._plan.paths.output,
-            "settings": self._settings,
+            "settings": self._plan.settings,
             "processes": summary.processes,
             "elapsed": summary.seconds,
             "files_left": summary.left,
