@@ -13,7 +13,7 @@ from modelcall.cli.output import message, result, result_json
 from modelcall.cli.preprocess_report import PreprocessReport
 from modelcall.cli.showing import open_log
 from modelcall.cli.signals import heeded
-from modelcall.garbage import collect_less, hold_less
+from modelcall.garbage import collect_less, hold_less, leave_pandas_out
 from modelcall.log import LogSettings, log_path
 from modelcall.task_manager.preprocess_plan import planned
 from modelcall.task_manager.preprocess_run import PreprocessRun
@@ -47,6 +47,8 @@ def run_preprocess(loaded: LoadedPreprocess, *, fresh: bool, showing: Showing) -
     run = PreprocessRun(plan, stop=stop, redo="all" if fresh else "never", log=settings)
     collect_less()
     hold_less()
+    if not plan.runs_users_code:
+        leave_pandas_out()
     with open_log(settings):
         summary = asyncio.run(_run(run, stop, name=name))
     report = PreprocessReport(summary, log=str(settings.file))

@@ -21,7 +21,7 @@ from modelcall.cli.steering import Steering
 from modelcall.cli.summary_table import Report, totals
 from modelcall.config.record import secrets_of
 from modelcall.errors import FatalError
-from modelcall.garbage import collect_less, hold_less
+from modelcall.garbage import collect_less, hold_less, leave_pandas_out
 from modelcall.log import LogSettings, Message, log_path, say
 from modelcall.observe import Ending, RunIdentity, StatusFile, heartbeat, status_folder, status_name
 from modelcall.redact import redact_values
@@ -65,6 +65,8 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
     log_in_use.set(settings)
     collect_less()
     hold_less()
+    if not loaded.runs_users_code:
+        leave_pandas_out()
     with open_log(settings), operated.ending():
         _say_start(loaded, shard)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop if sys.platform != "win32" else None) as runner:

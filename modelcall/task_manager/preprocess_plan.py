@@ -13,7 +13,8 @@ import orjson
 from modelcall.data_processing.base import BasePreprocessor
 from modelcall.data_processing.file import Work, process_file
 from modelcall.errors import ConfigError
-from modelcall.registry import BUILT_IN, load, place_of, source_hash
+from modelcall.garbage import leave_pandas_out
+from modelcall.registry import load, place_of, source_hash
 from modelcall.task_manager.stores import Stores
 from modelcall.tokens import identity_of
 
@@ -48,6 +49,11 @@ class PreprocessPlan:
         """Folder for what became of each file."""
         return self.paths.stat or f"{self.paths.output}/.modelcall/preprocess"
 
+    @property
+    def runs_users_code(self) -> bool:
+        """Whether it names a class that is not ours."""
+        return self.config.is_users or self.storage.root.plugin is not None
+
     def make(self, *, listed: Callable[[], Sequence[str]] = list) -> BasePreprocessor:
         """Make the preprocessor.
 
@@ -80,7 +86,7 @@ def planned(
 
 
 def _settings(config: PreprocessConfig, made: BasePreprocessor) -> dict[str, str]:
-    own = config.script_type not in BUILT_IN["preprocessors"]
+    own = config.is_users
     values = config.model_dump(mode="json")
     return {
         "script_type": config.script_type,
@@ -97,6 +103,8 @@ def _text(value: Any) -> str:  # noqa: ANN401  any JSON value
 
 async def preprocess_files(jobs: AsyncIterator[FileJob], *, plan: PreprocessPlan) -> AsyncGenerator[FileReport, None]:
     """Preprocess files one after another: the work that an engine runs, in as many processes as it likes."""
+    if not plan.runs_users_code:
+        leave_pandas_out()
     stores = Stores(plan.storage, plan.environment)
     stopped = threading.Event()
     work = Work(
