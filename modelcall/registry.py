@@ -65,7 +65,7 @@ BUILT_IN: Mapping[str, Mapping[str, BuiltIn]] = {
     },
     "filesystems": {
         "local": BuiltIn("modelcall.fs.local:LocalFileSystem"),
-        "tos": BuiltIn("modelcall.fs.tos.filesystem:tos_file_system"),
+        "tos": BuiltIn("modelcall.fs.tos.filesystem:TosFileSystem"),
         "fsspec": BuiltIn("modelcall.fs.remote:RemoteFileSystem"),
     },
     "formats": {

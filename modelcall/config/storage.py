@@ -9,27 +9,16 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from modelcall.config.paths import NO_BUCKET, scheme
 from modelcall.errors import ConfigError
+from modelcall.types import TosAccess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelcall.config.environment import Environment
     from modelcall.config.paths import DataRoot
-    from modelcall.types import Secret
 
 _NEEDED: Final = (("TOS_ENDPOINT",), ("TOS_REGION", "REGION"), ("TOS_ACCESS_KEY",), ("TOS_SECRET_KEY",))
 HINT: Final = "set them, in .env or by `source env/add_tos_key.env`"
-
-
-@dataclass(frozen=True, slots=True)
-class TosAccess:
-    """Where TOS is, and who asks."""
-
-    endpoint: str
-    region: str
-    access_key: Secret
-    secret_key: Secret
-    security_token: Secret | None
 
 
 @dataclass(frozen=True, slots=True)
