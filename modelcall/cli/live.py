@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from modelcall.cli.beside import beside
 from modelcall.cli.output import shown
 from modelcall.observe.phase import Phase
 
@@ -50,13 +51,8 @@ async def live_view(state: Callable[[], RunState], console: Console | None = Non
         yield
         return
     with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
-        drawing = asyncio.get_running_loop().create_task(_draw(live, state))
-        try:
+        async with beside(_draw(live, state)):
             yield
-        finally:
-            drawing.cancel()
-            with suppress(asyncio.CancelledError):
-                await drawing
 
 
 def watch(states: Callable[[], Sequence[RunState]], *, seconds: float) -> bool:

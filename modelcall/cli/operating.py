@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from modelcall.cli.beside import beside
 from modelcall.cli.failing import CRASH, STOPPED, USAGE
 from modelcall.errors import ConfigError, ModelCallError
 from modelcall.log import Message, say
@@ -98,8 +99,7 @@ class Operated:
                 self._metrics = await stack.enter_async_context(_served(self, metrics))
             if self._file is not None:
                 await self._open_socket(stack)
-                writing = asyncio.get_running_loop().create_task(self._keep_writing())
-                stack.push_async_callback(_ended, writing)
+                await stack.enter_async_context(beside(self._keep_writing()))
             yield
 
     async def _open_socket(self, stack: AsyncExitStack) -> None:
@@ -185,9 +185,3 @@ async def _served(run: Operated, at: Address) -> AsyncIterator[str]:
             ) from error
         say(Message.NOTE, text=f"metrics: http://{where}/metrics")
         yield where
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack, redirect_stdout, suppress
+from contextlib import AsyncExitStack, redirect_stdout
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from modelcall.cli.beside import beside
 from modelcall.cli.failing import log_in_use, usage_error
 from modelcall.cli.lazily import live_view
 from modelcall.cli.observing import Watch
@@ -104,20 +105,14 @@ async def _run(
     log: LogSettings,
 ) -> Summary:
     """Run the task with everything around it that lives in its event loop."""
-    beat = asyncio.get_running_loop().create_task(heartbeat(watch.observers))
     options = loaded.task.options
-    try:
-        async with AsyncExitStack() as stack:
-            stack.enter_context(heeded(stop, task=loaded.task.task_name, grace_seconds=options.grace_seconds))
-            if sys.stderr.isatty() and not showing.quiet:
-                await stack.enter_async_context(live_view(watch.state))
-            await stack.enter_async_context(operated.operated(showing.metrics))
-            stack.enter_context(redirect_stdout(sys.stderr))  # what scorers print is no result
-            return await run.run(log=log)
-    finally:
-        beat.cancel()
-        with suppress(asyncio.CancelledError):
-            await beat
+    async with beside(heartbeat(watch.observers)), AsyncExitStack() as stack:
+        stack.enter_context(heeded(stop, task=loaded.task.task_name, grace_seconds=options.grace_seconds))
+        if sys.stderr.isatty() and not showing.quiet:
+            await stack.enter_async_context(live_view(watch.state))
+        await stack.enter_async_context(operated.operated(showing.metrics))
+        stack.enter_context(redirect_stdout(sys.stderr))  # what scorers print is no result
+        return await run.run(log=log)
 
 
 def status_path(loaded: LoadedTask, shard: Shard) -> Path:

@@ -12,7 +12,7 @@ from modelcall.cli.output import message, shown
 from modelcall.config.environment import Environment
 from modelcall.errors import ConfigError
 from modelcall.observe import Phase
-from modelcall.observe.status_file import records, status_folder, unreadable
+from modelcall.observe.status_file import look, status_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,10 +26,10 @@ HEADER: Final = ("TASK", "STATE", "FILES", "ROWS", "ROWS/S", "LEFT", "IN FLIGHT"
 
 def found(pattern: str = "") -> list[Record]:
     """Return the runs whose task has ``pattern`` in its name; what cannot be read is told on stderr."""
-    folder = status_folder(Environment.read())
-    for path in unreadable(folder):
+    every, others = look(status_folder(Environment.read()))
+    for path in others:
         message(f"{shown(path)}: is no status; passed over")
-    return list(records(folder, pattern))
+    return [record for record in every if record.is_meant(pattern)]
 
 
 def some(pattern: str) -> list[Record]:
@@ -38,9 +38,10 @@ def some(pattern: str) -> list[Record]:
     Raises:
         ConfigError: There is none.
     """
-    matches = found(pattern)
+    every = found()
+    matches = [record for record in every if record.is_meant(pattern)]
     if not matches:
-        known = ", ".join(dict.fromkeys(shown(record.status.identity.task) for record in found()))
+        known = ", ".join(dict.fromkeys(shown(record.status.identity.task) for record in every))
         folder = status_folder(Environment.read())
         raise ConfigError(
             f"no task that was started from this folder has {shown(pattern)!r} in its name",
