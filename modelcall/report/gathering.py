@@ -53,7 +53,6 @@ class Files:
     rows: int = 0
     scored: int = 0
     failed: int = 0
-    bytes: int = 0
     waiting: list[str] = field(default_factory=list)
     """The first of those that are not published."""
     problems: list[str] = field(default_factory=list)
@@ -71,7 +70,6 @@ class Files:
         self.rows += entry.rows
         self.scored += entry.scored
         self.failed += entry.failed
-        self.bytes += entry.size
 
 
 @dataclass(frozen=True, slots=True)

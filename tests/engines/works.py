@@ -96,10 +96,6 @@ async def waits(jobs: AsyncIterator[Job]) -> AsyncGenerator[Result, None]:
                 await asyncio.sleep(3600)
 
 
-def unloadable() -> None:
-    """Stand for a work that cannot be unpickled."""
-
-
 class Unloadable:
     """Cannot be made in another process."""
 
