@@ -16,6 +16,7 @@ from modelcall.cli.lazily import live_view
 from modelcall.cli.observing import Watch
 from modelcall.cli.operating import Beginnings, Operated
 from modelcall.cli.output import message, result, result_json, shown
+from modelcall.cli.runs import status_path
 from modelcall.cli.showing import open_log
 from modelcall.cli.signals import heeded
 from modelcall.cli.steering import Steering
@@ -24,7 +25,7 @@ from modelcall.config.record import secrets_of
 from modelcall.errors import FatalError
 from modelcall.garbage import collect_less, hold_less, leave_pandas_out
 from modelcall.log import LogSettings, Message, log_path, say
-from modelcall.observe import Ending, RunIdentity, StatusFile, heartbeat, status_folder, status_name
+from modelcall.observe import Ending, RunIdentity, StatusFile, heartbeat
 from modelcall.redact import redact_values
 from modelcall.state.lock import this_process
 from modelcall.task_manager.plans import shard_of
@@ -35,8 +36,6 @@ if sys.platform != "win32":
     import uvloop
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from modelcall.cli.showing import Showing
     from modelcall.config.loading import LoadedTask
     from modelcall.config.shard import Shard
@@ -53,12 +52,11 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
     if invocation.fresh and invocation.retry:
         raise usage_error("--retry_failed asks rows of the last run again, --fresh begins a new one: choose one")
     started = datetime.now().astimezone()
-    folder = loaded.environment.cwd / loaded.task.logging.dir
     stop = Stop()
-    watch = Watch(loaded, folder=folder, started=started)
+    watch = Watch(loaded, folder=loaded.log_folder, started=started)
     steering = Steering(stop, watch.phases)
     shard = shard_of(loaded, invocation)
-    settings = _log_settings(loaded, folder, shard, showing, started=started)
+    settings = _log_settings(loaded, shard, showing, started=started)
     file = StatusFile(status_path(loaded, shard)) if showing.status else None
     operated = Operated(watch, steering, file=file, secrets=settings.secrets)
     begins = Beginnings(watch, operated, steering, identify=partial(_identity, loaded, settings, started))
@@ -115,13 +113,6 @@ async def _run(
         return await run.run(log=log)
 
 
-def status_path(loaded: LoadedTask, shard: Shard) -> Path:
-    """Return where the status of a task's shard is found."""
-    job_index = shard.job_index if shard.world_size > 1 else None
-    name = status_name(task=loaded.task.task_name, output=loaded.paths.output, job_index=job_index)
-    return status_folder(loaded.environment) / f"{name}.json"
-
-
 def _identity(loaded: LoadedTask, settings: LogSettings, started: datetime, summary: Summary) -> RunIdentity:
     return RunIdentity(
         task=loaded.task.task_name,
@@ -139,13 +130,11 @@ def _identity(loaded: LoadedTask, settings: LogSettings, started: datetime, summ
     )
 
 
-def _log_settings(
-    loaded: LoadedTask, folder: Path, shard: Shard, showing: Showing, *, started: datetime
-) -> LogSettings:
+def _log_settings(loaded: LoadedTask, shard: Shard, showing: Showing, *, started: datetime) -> LogSettings:
     job_index = shard.job_index if shard.world_size > 1 else None
     logging = loaded.task.logging
     return LogSettings(
-        file=log_path(folder, task=loaded.task.task_name, started=started, job_index=job_index),
+        file=log_path(loaded.log_folder, task=loaded.task.task_name, started=started, job_index=job_index),
         level=logging.level,
         language=logging.language or loaded.environment.language,
         terminal=not showing.quiet,

@@ -12,16 +12,26 @@ from modelcall.cli.output import message, shown
 from modelcall.config.environment import Environment
 from modelcall.errors import ConfigError
 from modelcall.observe import Phase
-from modelcall.observe.status_file import look, status_folder
+from modelcall.observe.status_file import look, status_folder, status_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
+    from modelcall.config.loading import LoadedTask
+    from modelcall.config.shard import Shard
     from modelcall.observe import Record, Snapshot
 
 _ENDED: Final = {OK: "done", FAILED_ROWS: "done, failures", USAGE: "refused", 1: "crashed", 4: "stopped"}
 _SIGNALS: Final = 128
 HEADER: Final = ("TASK", "STATE", "FILES", "ROWS", "ROWS/S", "LEFT", "IN FLIGHT", "SCORED", "COST", "TOLD")
+
+
+def status_path(loaded: LoadedTask, shard: Shard) -> Path:
+    """Return where the status of a task's shard is found."""
+    job_index = shard.job_index if shard.world_size > 1 else None
+    name = status_name(task=loaded.task.task_name, output=loaded.paths.output, job_index=job_index)
+    return status_folder(loaded.environment) / f"{name}.json"
 
 
 def found(pattern: str = "") -> list[Record]:

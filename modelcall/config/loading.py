@@ -54,6 +54,11 @@ class LoadedTask:
     """What this machine lacks: input, key, URL. Empty if loaded for a run."""
 
     @property
+    def log_folder(self) -> Path:
+        """Where the run logs."""
+        return self.environment.cwd / self.task.logging.dir
+
+    @property
     def runs_users_code(self) -> bool:
         """Whether the task names a class that is not ours."""
         preprocesses = self.paths.preprocess is not None and self.task.preprocess.is_users

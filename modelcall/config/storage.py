@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from modelcall.config.paths import NO_BUCKET, scheme
+from modelcall.config.paths import NO_BUCKET, is_below, scheme
 from modelcall.errors import ConfigError
 from modelcall.types import TosAccess
 
@@ -34,7 +34,7 @@ class Storage:
     def kind(self, path: str) -> Literal["local", "tos", "plugin", "url"]:
         """Say which store has a path. A plug-in has all below its root, and URLs that nobody else knows."""
         name = scheme(path)
-        if self.root.plugin is not None and (_is_below(path, self.root.base) or is_strange(name)):
+        if self.root.plugin is not None and (is_below(path, self.root.base) or is_strange(name)):
             return "plugin"
         if name is None:
             return "local"
@@ -83,10 +83,6 @@ def missing_package(name: str) -> str | None:
     except ImportError as error:
         return str(error)
     return None
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
 def _tos(environment: Environment) -> TosAccess | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,6 +13,7 @@ from modelcall.data_processing.base import BasePreprocessor
 from modelcall.data_processing.file import Work, process_file
 from modelcall.errors import ConfigError
 from modelcall.garbage import leave_pandas_out
+from modelcall.pipeline.owning import to_its_end
 from modelcall.registry import load, place_of, source_hash
 from modelcall.task_manager.stores import Stores
 from modelcall.tokens import identity_of
@@ -116,15 +116,4 @@ async def preprocess_files(jobs: AsyncIterator[FileJob], *, plan: PreprocessPlan
         stopped=stopped.is_set,
     )
     async for job in jobs:
-        yield await _to_its_end(partial(process_file, job, work), stopped)
-
-
-async def _to_its_end(call: Callable[[], FileReport], stopped: threading.Event) -> FileReport:
-    """Do a file in a thread; cancelled, it is told to stop, and waited for."""
-    doing = asyncio.ensure_future(asyncio.to_thread(call))
-    try:
-        return await asyncio.shield(doing)
-    except asyncio.CancelledError:
-        stopped.set()
-        await asyncio.gather(doing, return_exceptions=True)
-        raise
+        yield await to_its_end(partial(process_file, job, work), stop=stopped.set)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelcall.data_processing.report import FileReport
 from modelcall.errors import ConfigError, FatalError
 from modelcall.formats.detect import is_data_file
-from modelcall.fs.errors import stopping, way_out
+from modelcall.fs.errors import not_started, stopping
 from modelcall.log import Message, say
 from modelcall.pipeline.owning import Ownership
 from modelcall.pipeline.placement import check_folder
@@ -69,10 +69,7 @@ class PreprocessRun:
         try:
             raw, stat = await asyncio.to_thread(self._prepare)
         except OSError as error:
-            hint = way_out(error, writing=False) or "Choose folders that this user may read and write."
-            raise ConfigError(
-                f"{error.filename or self._plan.paths.raw}: {error.strerror or error}", hint=hint
-            ) from error
+            raise not_started(error, at=self._plan.paths.raw) from error
         summary.passed_over = raw.passed_over
         complete = False
         try:

@@ -10,7 +10,7 @@ import orjson
 
 from modelcall.config.paths import placeholders_in
 from modelcall.errors import ConfigError, FatalError
-from modelcall.fs.errors import stopping, way_out
+from modelcall.fs.errors import not_started, stopping
 from modelcall.pipeline.placement import check_folder, check_placement
 from modelcall.pipeline.preflight import look, require_column, say_drift
 from modelcall.pipeline.shard_place import Limits, ShardPlace
@@ -95,9 +95,7 @@ class TaskRun:
                 raise
             raise ConfigError(error.message, hint=error.hint) from error
         except OSError as error:
-            where = error.filename or self._loaded.paths.output
-            hint = way_out(error, writing=False) or "Choose folders that this user may read and write."
-            raise ConfigError(f"{where}: {error.strerror or error}", hint=hint) from error
+            raise not_started(error, at=self._loaded.paths.output) from error
         summary = self._summary(start)
         if self._begins is not None:
             self._begins.run_begins(summary)
