@@ -121,11 +121,11 @@ def gather(subject: Subject, wanted: Wanted) -> Facts:
     """
     files, rows = Files(), Rows(by=wanted.by, samples=wanted.samples)
     failures = Failures(samples=wanted.samples)
-    published: list[Expected] = []
+    published: list[tuple[Expected, Entry]] = []
     for file, entry in _published(subject, files):
         with _noting(files, entry.output):
             _read(file, entry, len(published), rows=rows, failures=failures)
-        published.append(file)
+        published.append((file, entry))
     _check_columns(wanted, rows)
     facts = Facts(
         subject=subject,
@@ -138,8 +138,9 @@ def gather(subject: Subject, wanted: Wanted) -> Facts:
         starts=list(_starts(subject, files)),
     )
     for number, picks in groupby(sorted(_picks(facts), key=_output), key=_output):
-        with _noting(files, published[number].name):
-            facts.samples.read(published[number], number, {row for _, row in picks})
+        file, entry = published[number]
+        with _noting(files, file.name):
+            facts.samples.read(file, entry, number, {row for _, row in picks})
     return facts
 
 
