@@ -27,6 +27,15 @@ prompt: {prompt_template: {prompt_text: "{text}"}, output_config: {require_json:
 """
 
 
+def imported(folder: Path, command: list[str], heavy: object) -> list[str]:
+    """Run a command; return what it has imported of some modules."""
+    (folder / "in").mkdir(exist_ok=True)
+    (folder / "in/a.jsonl").write_text('{"text": "a b c"}\n')
+    look = [sys.executable, "-c", LOOK.format(heavy=heavy), *command]
+    done = subprocess.run(look, cwd=folder, capture_output=True, text=True, check=True)
+    return done.stderr.splitlines()[-1].split()
+
+
 @pytest.mark.parametrize(
     ("command", "heavy"),
     [
@@ -40,9 +49,10 @@ prompt: {prompt_template: {prompt_text: "{text}"}, output_config: {require_json:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_a_command_does_not_need_it_does_not_import(tmp_path: Path, command: list[str], heavy: object) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in/a.jsonl").write_text('{"text": "a b c"}\n')
     (tmp_path / "task.yaml").write_text(TASK)
-    look = [sys.executable, "-c", LOOK.format(heavy=heavy), *command]
-    done = subprocess.run(look, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stderr.splitlines()[-1] == "", done.stderr
+    assert imported(tmp_path, command, heavy) == []
+
+
+def test_verifying_needs_no_pandas_either(tmp_path: Path) -> None:
+    imported(tmp_path, ["pipeline", "in", "out"], ())
+    assert imported(tmp_path, ["verify", "out"], ALWAYS) == []
