@@ -169,7 +169,7 @@ class _Launch:
         yield "log", shown(identity.log)
         yield "printed", shown(self.printed)
         if record.is_alive:
-            yield "watch", f"modelcall status {shell_word(identity.task)} --watch"
+            yield "watch", f"modelcall status --watch {shell_word(identity.task)}"
             yield "stop", f"modelcall stop {shell_word(identity.task)}"
 
     def _tail(self) -> list[str]:
