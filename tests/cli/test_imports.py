@@ -11,6 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from modelcall.mock.process import EmbeddedServer
+
 LOOK = """
 import sys
 from modelcall.cli.main import run
@@ -56,3 +58,9 @@ def test_what_a_command_does_not_need_it_does_not_import(tmp_path: Path, command
 def test_verifying_needs_no_pandas_either(tmp_path: Path) -> None:
     imported(tmp_path, ["pipeline", "in", "out"], ())
     assert imported(tmp_path, ["verify", "out"], ALWAYS) == []
+
+
+def test_a_judge_imports_its_own_lane_and_no_preprocessing(tmp_path: Path, server: EmbeddedServer) -> None:
+    (tmp_path / "task.yaml").write_text(TASK.replace("http://localhost:1/v1", server.base_url))
+    others = (*ALWAYS, "rich.console", "modelcall.task_manager.preprocess_run", "modelcall.data_processing.base")
+    assert imported(tmp_path, ["run-task", "task.yaml"], ("aiohttp", *others)) == ["aiohttp"]
