@@ -1,4 +1,4 @@
-"""Memory, managed for long runs: the garbage collector for many small requests, the allocators for large blocks.
+"""Memory, managed for long runs: the garbage collector, the allocators of large blocks, and what nobody asks for.
 
 A request that succeeds leaves no reference cycles, so looking for them finds nothing; but by default Python looks at
 everything young after every 700 objects, which is every few requests, and that was a tenth of a request's CPU. What
@@ -7,6 +7,9 @@ makes cycles (exceptions with their tracebacks) is rare, and is still collected:
 Ranges, row groups and parts are blocks of up to some MiB, made and freed by many threads. Left alone, the C library
 moves such blocks into the heap of each thread as soon as it has seen one freed, and Arrow's allocator keeps what it has
 had: a run then holds some hundred MiB that nobody uses. So large blocks come from the system and go back to it.
+
+Arrow, asked for a column of Python values for the first time, imports pandas if it is installed, to tell a Series
+from a list: a second of CPU and 60 MiB for nothing, where nobody has a Series.
 """
 
 from __future__ import annotations
@@ -32,6 +35,31 @@ def collect_less() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
+
+
+def leave_pandas_out() -> None:
+    """Let Arrow take it that there is no pandas, unless somebody imports it. Only where no code of a user's runs.
+
+    What needs pandas (``to_pandas``) imports it still, and from then on Arrow knows it.
+    """
+    if "pandas" not in sys.modules:
+        absent = _NoPandas()
+        sys.meta_path.insert(0, absent)
+        try:
+            pa.array([])  # looks for it once
+        finally:
+            sys.meta_path.remove(absent)
+
+
+class _NoPandas:
+    """A finder of modules that finds no pandas."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        """Refuse pandas; leave all others to the finders behind this one."""
+        del path, target
+        if name == "pandas":
+            raise ModuleNotFoundError(name, name=name)
 
 
 def hold_less() -> None:

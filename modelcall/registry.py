@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
-Kind: TypeAlias = Literal["scorers", "scorer plans", "preprocessors", "engines", "filesystems", "formats", "servers"]
+Kind: TypeAlias = Literal[
+    "scorers", "scorer plans", "preprocessors", "engines", "filesystems", "formats", "servers", "parts"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,14 @@ BUILT_IN: Mapping[str, Mapping[str, BuiltIn]] = {
         "github_raw_code": BuiltIn("modelcall.data_processing.github_raw_code:GithubRawCode"),
         "universal": BuiltIn("modelcall.data_processing.universal:Universal"),
     },
+    "parts": {  # of our own, that not every command needs
+        "run": BuiltIn("modelcall.cli.running:run_loaded"),
+        "preprocess": BuiltIn("modelcall.cli.preprocessing:run_preprocess"),
+        "preprocess plan": BuiltIn("modelcall.task_manager.preprocess_plan:planned"),
+        "preprocess run": BuiltIn("modelcall.task_manager.preprocess_run:PreprocessRun"),
+        "live view": BuiltIn("modelcall.cli.live:live_view"),
+        "watch": BuiltIn("modelcall.cli.live:watch"),
+    },
     "servers": {"embedded": BuiltIn("modelcall.mock.embedded:embedded_server")},
     "engines": {
         "inline": BuiltIn("modelcall.engines.inline:InlineEngine"),
@@ -55,7 +65,7 @@ BUILT_IN: Mapping[str, Mapping[str, BuiltIn]] = {
     },
     "filesystems": {
         "local": BuiltIn("modelcall.fs.local:LocalFileSystem"),
-        "tos": BuiltIn("modelcall.fs.tos.filesystem:tos_file_system"),
+        "tos": BuiltIn("modelcall.fs.tos.filesystem:TosFileSystem"),
         "fsspec": BuiltIn("modelcall.fs.remote:RemoteFileSystem"),
     },
     "formats": {

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from functools import cache, lru_cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EMBEDDED: Final = {"o200k": "o200k_base", "cl100k": "cl100k_base"}
+_PACKAGES: Final = ("rs_bpe", "bpe_openai")
+"""Either holds them."""
 CHARACTERS: Final = "characters"
 _WINDOW: Final = 8
 """Characters looked at for each token that may be kept: about twice what a token holds."""
@@ -65,6 +68,19 @@ def open_tokenizer(name: str) -> Tokenizer:
         f"there is no tokenizer {name!r}",
         hint=f"one of {', '.join(EMBEDDED)}, {CHARACTERS}, or the path of a tokenizer.json",
     )
+
+
+def identity_of(name: str) -> str:
+    """Return the identity of a tokenizer, without loading the vocabulary of an embedded one.
+
+    Raises:
+        ConfigError: As :func:`open_tokenizer`.
+    """
+    if name not in EMBEDDED:
+        return open_tokenizer(name).identity
+    if not any(map(find_spec, _PACKAGES)):
+        raise _no_vocabulary(name)
+    return name
 
 
 class Characters:
@@ -160,7 +176,11 @@ def _embedded(name: str) -> BytePairs:
             return BytePairs(name, load(EMBEDDED[name]))
         except ImportError:
             continue
-    raise ConfigError(f"no package holds the vocabulary {name}", hint="Reinstall ModelCall, or install rs-bpe.")
+    raise _no_vocabulary(name)
+
+
+def _no_vocabulary(name: str) -> ConfigError:
+    return ConfigError(f"no package holds the vocabulary {name}", hint="Reinstall ModelCall, or install rs-bpe.")
 
 
 def rs_bpe(vocabulary: str) -> Any:  # noqa: ANN401  as in BytePairs

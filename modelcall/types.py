@@ -36,6 +36,18 @@ class Secret:
         return hash(self._text)
 
 
+@dataclass(frozen=True, slots=True)
+class TosAccess:
+    """Where TOS is, and who asks."""
+
+    endpoint: str
+    """``https://tos-cn-beijing.ivolces.com``; of the TOS protocol, not of its imitation of S3."""
+    region: str
+    access_key: Secret
+    secret_key: Secret
+    security_token: Secret | None = None
+
+
 class ErrorType(StrEnum):
     """Why a row has no score: the values of the column ``api_error_type``."""
 

@@ -31,3 +31,28 @@ def test_large_blocks_go_back_to_the_system_when_they_are_freed() -> None:
     assert pool == "jemalloc"
     assert int(most) >= 128 << 20
     assert int(left) <= 80 << 20
+
+
+SERIES = """
+import sys
+import pyarrow as pa
+from modelcall.garbage import leave_pandas_out
+leave_pandas_out()
+pa.array([1, 2]), pa.RecordBatch.from_pylist([{"a": 1}])
+print("pandas" in sys.modules)
+print(pa.array([1, 2]).to_pandas().sum(), "pandas" in sys.modules)
+import pandas as pd
+print(pa.array(pd.Series([1.0, float("nan")])).null_count)
+"""
+
+
+def test_arrow_imports_pandas_for_those_alone_who_ask_for_it() -> None:
+    done = subprocess.run([sys.executable, "-c", SERIES], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "3", "True", "1"]
+
+
+def test_a_pandas_that_is_there_is_left_alone() -> None:
+    known = "import pandas as pd, pyarrow as pa\nfrom modelcall.garbage import leave_pandas_out\nleave_pandas_out()\n"
+    look = "print(pa.array(pd.Series([1.0, float('nan')])).null_count)"
+    done = subprocess.run([sys.executable, "-c", known + look], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1"]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from modelcall.cli.lazily import run_loaded
 from modelcall.cli.options import (
     DeleteExisting,
     Fresh,
@@ -18,7 +19,7 @@ from modelcall.cli.options import (
     Root,
     metrics_address,
 )
-from modelcall.cli.running import Showing, run_loaded
+from modelcall.cli.showing import Showing
 from modelcall.config.loading import task_from_options
 from modelcall.task_manager.summary import Invocation
 

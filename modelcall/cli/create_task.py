@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,7 +11,7 @@ import typer
 
 from modelcall.cli.failing import usage_error
 from modelcall.cli.options import one_of
-from modelcall.cli.output import message, result, shown
+from modelcall.cli.output import message, result, shell_word, shown
 from modelcall.config.templates import TEMPLATES
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -51,8 +50,7 @@ def create_task(
     path = output or _TASKS / f"{name}.yaml"
     _write(path, TEMPLATES[template].replace("NAME", json.dumps(name, ensure_ascii=False)))
     result([shown(path)])
-    dashes = "-- " if str(path).startswith("-") else ""
-    message(f"next: fill in its paths, then: modelcall validate {dashes}{shlex.quote(shown(path))}")
+    message(f"next: fill in its paths, then: modelcall validate {shell_word(path)}")
 
 
 def _write(path: Path, text: str) -> None:

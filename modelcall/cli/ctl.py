@@ -53,9 +53,10 @@ def ctl(
     """Steer the running tasks that PATTERN means."""
     one_of(command, COMMANDS, option="ctl")
     arguments = _arguments(command, settings or [])
-    running = [record for record in some(pattern) if record.is_alive]
+    matches = some(pattern)
+    running = [record for record in matches if record.is_alive]
     if not running:
-        states = "; ".join(f"{name_of(record)}: {state_of(record)}" for record in some(pattern))
+        states = "; ".join(f"{name_of(record)}: {state_of(record)}" for record in matches)
         raise usage_error(f"no task that {shown(pattern)!r} means is running ({states})", hint="see modelcall status")
     answers = [(record, *_ask(record, command, arguments)) for record in running]
     if as_json:

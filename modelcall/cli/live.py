@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+import time
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -14,11 +15,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from modelcall.cli.beside import beside
 from modelcall.cli.output import shown
 from modelcall.observe.phase import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from rich.console import RenderableType
 
@@ -42,16 +44,27 @@ def wants_live_view(console: Console) -> bool:
 
 
 @asynccontextmanager
-async def live_view(state: Callable[[], RunState], console: Console) -> AsyncIterator[None]:
-    """Show the run while this block runs; the view is gone when it ends. Log lines appear above it."""
+async def live_view(state: Callable[[], RunState], console: Console | None = None) -> AsyncIterator[None]:
+    """Show the run on stderr while this block runs; the view is gone when it ends. Log lines appear above it."""
+    console = console or Console(stderr=True)
+    if not wants_live_view(console):
+        yield
+        return
     with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
-        drawing = asyncio.get_running_loop().create_task(_draw(live, state))
-        try:
+        async with beside(_draw(live, state)):
             yield
-        finally:
-            drawing.cancel()
-            with suppress(asyncio.CancelledError):
-                await drawing
+
+
+def watch(states: Callable[[], Sequence[RunState]], *, seconds: float) -> bool:
+    """Show runs on stdout until there are none; False if that cannot redraw itself."""
+    console = Console()
+    if not wants_live_view(console):
+        return False
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while running := states():
+            live.update(Group(*(view(state, width=console.width) for state in running)), refresh=True)
+            time.sleep(seconds)
+    return True
 
 
 async def _draw(live: Live, state: Callable[[], RunState]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from modelcall.cli.beside import beside
 from modelcall.cli.failing import CRASH, STOPPED, USAGE
 from modelcall.errors import ConfigError, ModelCallError
 from modelcall.log import Message, say
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from modelcall.cli.observing import Watch
+    from modelcall.cli.showing import Address
     from modelcall.cli.steering import Steering
     from modelcall.state.listing import ListedFile
     from modelcall.task_manager.summary import InFlight, Summary
@@ -28,14 +30,6 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 1.0
 """Between two writings of the status file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where metrics are served."""
-
-    host: str
-    port: int
 
 
 Identify: TypeAlias = "Callable[[Summary], RunIdentity]"
@@ -105,8 +99,7 @@ class Operated:
                 self._metrics = await stack.enter_async_context(_served(self, metrics))
             if self._file is not None:
                 await self._open_socket(stack)
-                writing = asyncio.get_running_loop().create_task(self._keep_writing())
-                stack.push_async_callback(_ended, writing)
+                await stack.enter_async_context(beside(self._keep_writing()))
             yield
 
     async def _open_socket(self, stack: AsyncExitStack) -> None:
@@ -192,9 +185,3 @@ async def _served(run: Operated, at: Address) -> AsyncIterator[str]:
             ) from error
         say(Message.NOTE, text=f"metrics: http://{where}/metrics")
         yield where
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

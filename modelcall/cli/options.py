@@ -7,9 +7,8 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 from modelcall.cli.failing import usage_error
-from modelcall.cli.operating import Address
+from modelcall.cli.showing import Address
 from modelcall.config.suggest import did_you_mean
-from modelcall.config.yaml_loader import parse_value
 
 _LAST_PORT: Final = 65535
 
@@ -65,21 +64,6 @@ ScorerOptions: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--scorer_option", metavar="KEY=VALUE", help="An option of the scorer; repeatable."),
 ]
-
-
-def keyed(texts: list[str] | None, *, shown: str) -> dict[str, object] | None:
-    """Read ``KEY=VALUE`` texts; values are YAML.
-
-    Raises:
-        ConfigError: One is not of that form.
-    """
-    if not texts:
-        return None
-    pairs = [text.partition("=") for text in texts]
-    for text, (key, equals, _) in zip(texts, pairs, strict=True):
-        if not equals or not key.strip():
-            raise usage_error(f"{shown}: write KEY=VALUE, got {text!r}")
-    return {key.strip(): parse_value(value, shown=shown) for key, _, value in pairs}
 
 
 def metrics_address(text: str | None) -> Address | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -22,6 +23,12 @@ FILES_SHOWN = 5
 def shown(value: object, *, chars: int = _LONGEST) -> str:
     """Return a value as one line that does nothing: control and direction characters become escapes."""
     return capped(inert(str(value)), chars)
+
+
+def shell_word(text: object) -> str:
+    """Return a value as the last word of a command in a shell; one that begins with a dash is no option there."""
+    quoted = shlex.quote(shown(text))
+    return f"-- {quoted}" if str(text).startswith("-") else quoted
 
 
 def result(lines: Iterable[str]) -> None:

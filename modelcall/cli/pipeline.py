@@ -8,6 +8,8 @@ from typing import Annotated, Final
 import typer
 
 from modelcall.cli.failing import usage_error
+from modelcall.cli.keyed import keyed
+from modelcall.cli.lazily import run_loaded
 from modelcall.cli.options import (
     DeleteExisting,
     Fresh,
@@ -20,11 +22,10 @@ from modelcall.cli.options import (
     Root,
     ScorerName,
     ScorerOptions,
-    keyed,
     metrics_address,
     one_of,
 )
-from modelcall.cli.running import Showing, run_loaded
+from modelcall.cli.showing import Showing
 from modelcall.config.loading import task_from_options
 from modelcall.formats.detect import file_type, is_data_file
 from modelcall.task_manager.summary import Invocation

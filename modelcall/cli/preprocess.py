@@ -6,9 +6,10 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from modelcall.cli.options import Fresh, Fs, Json, Quiet, Root, keyed
-from modelcall.cli.preprocessing import run_preprocess
-from modelcall.cli.running import Showing
+from modelcall.cli.keyed import keyed
+from modelcall.cli.lazily import run_preprocess
+from modelcall.cli.options import Fresh, Fs, Json, Quiet, Root
+from modelcall.cli.showing import Showing
 from modelcall.config.preprocessing import load_preprocess
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)

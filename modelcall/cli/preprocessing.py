@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Final
 from modelcall.cli.failing import log_in_use
 from modelcall.cli.output import message, result, result_json
 from modelcall.cli.preprocess_report import PreprocessReport
-from modelcall.cli.running import open_log
+from modelcall.cli.showing import open_log
 from modelcall.cli.signals import heeded
-from modelcall.garbage import collect_less, hold_less
+from modelcall.garbage import collect_less, hold_less, leave_pandas_out
 from modelcall.log import LogSettings, log_path
-from modelcall.task_manager.preprocess_plan import PreprocessPlan
+from modelcall.task_manager.preprocess_plan import planned
 from modelcall.task_manager.preprocess_run import PreprocessRun
 from modelcall.task_manager.summary import Stop
 
 if TYPE_CHECKING:
-    from modelcall.cli.running import Showing
+    from modelcall.cli.showing import Showing
     from modelcall.config.preprocessing import LoadedPreprocess
     from modelcall.task_manager.preprocess_summary import PreprocessSummary
 
@@ -42,11 +42,13 @@ def run_preprocess(loaded: LoadedPreprocess, *, fresh: bool, showing: Showing) -
         secrets=tuple(loaded.environment.secrets()),
     )
     log_in_use.set(settings)
-    plan = PreprocessPlan(loaded.config, loaded.paths, loaded.storage, loaded.environment)
+    plan = planned(loaded.config, loaded.paths, loaded.storage, loaded.environment)
     stop = Stop()
     run = PreprocessRun(plan, stop=stop, redo="all" if fresh else "never", log=settings)
     collect_less()
     hold_less()
+    if not plan.runs_users_code:
+        leave_pandas_out()
     with open_log(settings):
         summary = asyncio.run(_run(run, stop, name=name))
     report = PreprocessReport(summary, log=str(settings.file))

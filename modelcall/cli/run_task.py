@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from modelcall.cli.lazily import run_loaded
 from modelcall.cli.options import (
     DeleteExisting,
     Fresh,
@@ -22,7 +23,7 @@ from modelcall.cli.options import (
     WorldSize,
     metrics_address,
 )
-from modelcall.cli.running import Showing, run_loaded
+from modelcall.cli.showing import Showing
 from modelcall.config.loading import load_task
 from modelcall.task_manager.summary import Invocation
 

@@ -2,55 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from contextlib import AsyncExitStack, redirect_stdout, suppress
-from dataclasses import asdict, dataclass
+from contextlib import AsyncExitStack, redirect_stdout
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from modelcall.cli.beside import beside
 from modelcall.cli.failing import log_in_use, usage_error
-from modelcall.cli.live import live_view, wants_live_view
+from modelcall.cli.lazily import live_view
 from modelcall.cli.observing import Watch
 from modelcall.cli.operating import Beginnings, Operated
 from modelcall.cli.output import message, result, result_json, shown
+from modelcall.cli.runs import status_path
+from modelcall.cli.showing import open_log
 from modelcall.cli.signals import heeded
 from modelcall.cli.steering import Steering
 from modelcall.cli.summary_table import Report, totals
 from modelcall.config.record import secrets_of
-from modelcall.errors import ConfigError, FatalError
-from modelcall.garbage import collect_less, hold_less
-from modelcall.log import LogSettings, Message, OpenLog, log_path, say, setup
+from modelcall.errors import FatalError
+from modelcall.garbage import collect_less, hold_less, leave_pandas_out
+from modelcall.log import LogSettings, Message, log_path, say
 from modelcall.loops import fast_runner
-from modelcall.observe import Ending, RunIdentity, StatusFile, heartbeat, status_folder, status_name
+from modelcall.observe import Ending, RunIdentity, StatusFile, heartbeat
 from modelcall.redact import redact_values
 from modelcall.state.lock import this_process
+from modelcall.task_manager.plans import shard_of
 from modelcall.task_manager.summary import Stop
-from modelcall.task_manager.task_run import TaskRun, shard_of
+from modelcall.task_manager.task_run import TaskRun
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from modelcall.cli.operating import Address
+    from modelcall.cli.showing import Showing
     from modelcall.config.loading import LoadedTask
     from modelcall.config.shard import Shard
     from modelcall.task_manager.summary import Invocation, Summary
-
-
-@dataclass(frozen=True, slots=True)
-class Showing:
-    """What the user wants to see."""
-
-    quiet: bool = False
-    """No progress and no log lines on stderr."""
-    as_json: bool = False
-    status: bool = True
-    """A status file and a control socket."""
-    metrics: Address | None = None
-    """Where metrics are served; None: nowhere."""
 
 
 def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> int:
@@ -63,12 +49,11 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
     if invocation.fresh and invocation.retry:
         raise usage_error("--retry_failed asks rows of the last run again, --fresh begins a new one: choose one")
     started = datetime.now().astimezone()
-    folder = loaded.environment.cwd / loaded.task.logging.dir
     stop = Stop()
-    watch = Watch(loaded, folder=folder, started=started)
+    watch = Watch(loaded, folder=loaded.log_folder, started=started)
     steering = Steering(stop, watch.phases)
     shard = shard_of(loaded, invocation)
-    settings = _log_settings(loaded, folder, shard, showing, started=started)
+    settings = _log_settings(loaded, shard, showing, started=started)
     file = StatusFile(status_path(loaded, shard)) if showing.status else None
     operated = Operated(watch, steering, file=file, secrets=settings.secrets)
     begins = Beginnings(watch, operated, steering, identify=partial(_identity, loaded, settings, started))
@@ -76,6 +61,8 @@ def run_loaded(loaded: LoadedTask, invocation: Invocation, showing: Showing) -> 
     log_in_use.set(settings)
     collect_less()
     hold_less()
+    if not loaded.runs_users_code:
+        leave_pandas_out()
     with open_log(settings), operated.ending():
         _say_start(loaded, shard)
         with fast_runner() as runner:
@@ -113,28 +100,14 @@ async def _run(
     log: LogSettings,
 ) -> Summary:
     """Run the task with everything around it that lives in its event loop."""
-    console = Console(stderr=True)
-    beat = asyncio.get_running_loop().create_task(heartbeat(watch.observers))
     options = loaded.task.options
-    try:
-        async with AsyncExitStack() as stack:
-            stack.enter_context(heeded(stop, task=loaded.task.task_name, grace_seconds=options.grace_seconds))
-            if wants_live_view(console) and not showing.quiet:
-                await stack.enter_async_context(live_view(watch.state, console))
-            await stack.enter_async_context(operated.operated(showing.metrics))
-            stack.enter_context(redirect_stdout(sys.stderr))  # what scorers print is no result
-            return await run.run(log=log)
-    finally:
-        beat.cancel()
-        with suppress(asyncio.CancelledError):
-            await beat
-
-
-def status_path(loaded: LoadedTask, shard: Shard) -> Path:
-    """Return where the status of a task's shard is found."""
-    job_index = shard.job_index if shard.world_size > 1 else None
-    name = status_name(task=loaded.task.task_name, output=loaded.paths.output, job_index=job_index)
-    return status_folder(loaded.environment) / f"{name}.json"
+    async with beside(heartbeat(watch.observers)), AsyncExitStack() as stack:
+        stack.enter_context(heeded(stop, task=loaded.task.task_name, grace_seconds=options.grace_seconds))
+        if sys.stderr.isatty() and not showing.quiet:
+            await stack.enter_async_context(live_view(watch.state))
+        await stack.enter_async_context(operated.operated(showing.metrics))
+        stack.enter_context(redirect_stdout(sys.stderr))  # what scorers print is no result
+        return await run.run(log=log)
 
 
 def _identity(loaded: LoadedTask, settings: LogSettings, started: datetime, summary: Summary) -> RunIdentity:
@@ -154,33 +127,16 @@ def _identity(loaded: LoadedTask, settings: LogSettings, started: datetime, summ
     )
 
 
-def _log_settings(
-    loaded: LoadedTask, folder: Path, shard: Shard, showing: Showing, *, started: datetime
-) -> LogSettings:
+def _log_settings(loaded: LoadedTask, shard: Shard, showing: Showing, *, started: datetime) -> LogSettings:
     job_index = shard.job_index if shard.world_size > 1 else None
     logging = loaded.task.logging
     return LogSettings(
-        file=log_path(folder, task=loaded.task.task_name, started=started, job_index=job_index),
+        file=log_path(loaded.log_folder, task=loaded.task.task_name, started=started, job_index=job_index),
         level=logging.level,
         language=logging.language or loaded.environment.language,
         terminal=not showing.quiet,
         secrets=secrets_of(loaded),
     )
-
-
-def open_log(settings: LogSettings) -> OpenLog:
-    """Open the log of a command.
-
-    Raises:
-        ConfigError: It cannot be written.
-    """
-    try:
-        return setup(settings)
-    except OSError as error:
-        raise ConfigError(
-            f"{settings.file}: the log cannot be written: {error.strerror or error}",
-            hint="set logging.dir to a folder that can be written, or start from another folder",
-        ) from error
 
 
 def _say_start(loaded: LoadedTask, shard: Shard) -> None:

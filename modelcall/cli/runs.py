@@ -12,11 +12,14 @@ from modelcall.cli.output import message, shown
 from modelcall.config.environment import Environment
 from modelcall.errors import ConfigError
 from modelcall.observe import Phase
-from modelcall.observe.status_file import records, status_folder, unreadable
+from modelcall.observe.status_file import look, status_folder, status_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
+    from modelcall.config.loading import LoadedTask
+    from modelcall.config.shard import Shard
     from modelcall.observe import Record, Snapshot
 
 _ENDED: Final = {OK: "done", FAILED_ROWS: "done, failures", USAGE: "refused", 1: "crashed", 4: "stopped"}
@@ -24,12 +27,19 @@ _SIGNALS: Final = 128
 HEADER: Final = ("TASK", "STATE", "FILES", "ROWS", "ROWS/S", "LEFT", "IN FLIGHT", "SCORED", "COST", "TOLD")
 
 
+def status_path(loaded: LoadedTask, shard: Shard) -> Path:
+    """Return where the status of a task's shard is found."""
+    job_index = shard.job_index if shard.world_size > 1 else None
+    name = status_name(task=loaded.task.task_name, output=loaded.paths.output, job_index=job_index)
+    return status_folder(loaded.environment) / f"{name}.json"
+
+
 def found(pattern: str = "") -> list[Record]:
     """Return the runs whose task has ``pattern`` in its name; what cannot be read is told on stderr."""
-    folder = status_folder(Environment.read())
-    for path in unreadable(folder):
+    every, others = look(status_folder(Environment.read()))
+    for path in others:
         message(f"{shown(path)}: is no status; passed over")
-    return list(records(folder, pattern))
+    return [record for record in every if record.is_meant(pattern)]
 
 
 def some(pattern: str) -> list[Record]:
@@ -38,9 +48,10 @@ def some(pattern: str) -> list[Record]:
     Raises:
         ConfigError: There is none.
     """
-    matches = found(pattern)
+    every = found()
+    matches = [record for record in every if record.is_meant(pattern)]
     if not matches:
-        known = ", ".join(dict.fromkeys(shown(record.status.identity.task) for record in found()))
+        known = ", ".join(dict.fromkeys(shown(record.status.identity.task) for record in every))
         folder = status_folder(Environment.read())
         raise ConfigError(
             f"no task that was started from this folder has {shown(pattern)!r} in its name",

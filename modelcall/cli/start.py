@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -16,17 +15,16 @@ import typer
 
 from modelcall.cli.failing import OK, usage_error
 from modelcall.cli.options import DeleteExisting, Fresh, Fs, JobIndex, MetricsPort, RetryFailed, Root, Set, WorldSize
-from modelcall.cli.output import message, result, shown, table
-from modelcall.cli.running import status_path
-from modelcall.cli.runs import columns, state_of
+from modelcall.cli.output import message, result, shell_word, shown, table
+from modelcall.cli.runs import columns, state_of, status_path
 from modelcall.config.loading import load_task
 from modelcall.config.yaml_loader import load_document
 from modelcall.errors import ConfigError
 from modelcall.log import log_path
 from modelcall.observe.private import make_folder
 from modelcall.observe.status_file import launched_exit, read
+from modelcall.task_manager.plans import shard_of
 from modelcall.task_manager.summary import Invocation
-from modelcall.task_manager.task_run import shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,8 +88,7 @@ def start(
     shard = shard_of(loaded, Invocation(job_index=job_index, world_size=world_size))
     started = datetime.now().astimezone()
     job = shard.job_index if shard.world_size > 1 else None
-    folder = loaded.environment.cwd / loaded.task.logging.dir
-    log = log_path(folder, task=loaded.task.task_name, started=started, job_index=job)
+    log = log_path(loaded.log_folder, task=loaded.task.task_name, started=started, job_index=job)
     launch = _Launch(status_path(loaded, shard), log.with_suffix(".out"))
     launch.refuse_running()
     return launch.run([sys.executable, "-P", "-m", "modelcall", "run-task", *arguments])
@@ -172,8 +169,8 @@ class _Launch:
         yield "log", shown(identity.log)
         yield "printed", shown(self.printed)
         if record.is_alive:
-            yield "watch", f"modelcall status {_word(identity.task)} --watch"
-            yield "stop", f"modelcall stop {_word(identity.task)}"
+            yield "watch", f"modelcall status --watch {shell_word(identity.task)}"
+            yield "stop", f"modelcall stop {shell_word(identity.task)}"
 
     def _tail(self) -> list[str]:
         text = self.printed.read_text(encoding="utf-8", errors="replace")
@@ -186,12 +183,6 @@ def _parent(pid: int) -> int | None:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except (OSError, ValueError, IndexError):
         return None
-
-
-def _word(text: str) -> str:
-    """Return a name as it is typed in a shell; one that begins with a dash is no option there."""
-    quoted = shlex.quote(shown(text))
-    return f"-- {quoted}" if text.startswith("-") else quoted
 
 
 def _list() -> None:

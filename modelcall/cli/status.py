@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console, Group
-from rich.live import Live
 
-from modelcall.cli.live import view, wants_live_view
+from modelcall.cli.lazily import watch as redraw
 from modelcall.cli.options import Json
 from modelcall.cli.output import message, result, result_json, result_line, table
 from modelcall.cli.runs import HEADER, columns, details_of, found, json_of, line_of, name_of, some, state_of
@@ -69,13 +68,12 @@ def _list() -> None:
 
 
 def _watch(pattern: str, *, as_json: bool) -> None:
-    console = Console()
     some(pattern)  # or there is nothing to watch
     try:
         if as_json:
             _print_again(pattern, as_json=True, seconds=_SECONDS)
-        elif wants_live_view(console):
-            _draw_again(pattern, console)
+        elif sys.stdout.isatty() and redraw(lambda: [r.status.state for r in _running(pattern)], seconds=_SECONDS):
+            result(columns([HEADER, *map(line_of, found(pattern))]))
         else:
             _print_again(pattern, as_json=False, seconds=_PLAIN_SECONDS)
     except KeyboardInterrupt:
@@ -84,15 +82,6 @@ def _watch(pattern: str, *, as_json: bool) -> None:
 
 def _running(pattern: str) -> list[Record]:
     return [record for record in found(pattern) if record.is_alive]
-
-
-def _draw_again(pattern: str, console: Console) -> None:
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        while running := _running(pattern):
-            shown = [view(record.status.state, width=console.width) for record in running]
-            live.update(Group(*shown), refresh=True)
-            time.sleep(_SECONDS)
-    result(columns([HEADER, *map(line_of, found(pattern))]))
 
 
 def _print_again(pattern: str, *, as_json: bool, seconds: float) -> None:

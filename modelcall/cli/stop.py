@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelcall.cli.failing import OK, usage_error
-from modelcall.cli.output import result, shown
+from modelcall.cli.output import result, shell_word, shown
 from modelcall.cli.runs import found, name_of, rows_of, some, state_of
 from modelcall.errors import ConfigError
 from modelcall.observe.ending_processes import end_all, proven
@@ -74,5 +74,4 @@ def _again(record: Record) -> str:
         return "  start it again with the same command to go on"
     shard = f" --job_index {identity.job_index} --world_size {identity.world_size}" if identity.world_size > 1 else ""
     changes = "".join(f" --set {shlex.quote(shown(text))}" for text in identity.overrides)
-    dashes = "-- " if identity.task_file.startswith("-") else ""
-    return f"  to go on: modelcall start{shard}{changes} {dashes}{shlex.quote(shown(identity.task_file))}"
+    return f"  to go on: modelcall start{shard}{changes} {shell_word(identity.task_file)}"

@@ -14,9 +14,8 @@ from modelcall.cli.options import Fs, Json, Root, Set
 from modelcall.cli.output import message, result, result_json, shown, table
 from modelcall.config.loading import load_task
 from modelcall.errors import ConfigError
-from modelcall.observe import Observers
-from modelcall.task_manager.summary import Invocation, Stop
-from modelcall.task_manager.task_run import TaskRun
+from modelcall.task_manager.plans import plan_task
+from modelcall.task_manager.summary import Invocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,14 +67,13 @@ def validate(
 
 
 def _plan(loaded: LoadedTask) -> None:
-    """Build what a run would, so that a module, a schema or a fault that cannot be used is found too.
+    """Plan what a run would, so that a module, a schema or a fault that cannot be used is found too.
 
     Raises:
         ConfigError: It cannot be built.
     """
     if loaded.scorer != "llm" or loaded.endpoint is not None:
-        now: Any = None  # a run that is never started
-        TaskRun(loaded, Invocation(job_index=0), listener=Observers(()), stop=Stop(), now=now)
+        plan_task(loaded, Invocation(job_index=0), lambda *_: None)
 
 
 def _lines(loaded: LoadedTask, answer: str | None) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from modelcall.cli.output import message, result, result_json, shown, table
 from modelcall.config.environment import Environment
 from modelcall.config.paths import data_path, data_root
 from modelcall.config.storage import storage
+from modelcall.garbage import leave_pandas_out
 from modelcall.pipeline.verify import verify as verify_output
 from modelcall.state.run import noted_runs
 from modelcall.state.shard import output_at
@@ -46,6 +47,8 @@ def verify(
     environment = Environment.read()
     base = data_root(environment=environment, root=root, fs=fs, task_root=None, task_fs=None)
     path = data_path(output, root=base.base, environment=environment)
+    if base.plugin is None:
+        leave_pandas_out()
     stores = Stores(storage(environment, base), environment)
     place = output_at(stores.at(path), path)
     findings = verify_output(place, noted_runs(place.fs, place.state), store_of=stores.at)

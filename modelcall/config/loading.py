@@ -14,6 +14,7 @@ from modelcall.config.overrides import apply_overrides
 from modelcall.config.paths import safe_name
 from modelcall.config.yaml_loader import load_document
 from modelcall.errors import ConfigError
+from modelcall.registry import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +52,17 @@ class LoadedTask:
     warnings: tuple[Mistake, ...] = ()
     missing: tuple[Mistake, ...] = ()
     """What this machine lacks: input, key, URL. Empty if loaded for a run."""
+
+    @property
+    def log_folder(self) -> Path:
+        """Where the run logs."""
+        return self.environment.cwd / self.task.logging.dir
+
+    @property
+    def runs_users_code(self) -> bool:
+        """Whether the task names a class that is not ours."""
+        preprocesses = self.paths.preprocess is not None and self.task.preprocess.is_users
+        return preprocesses or self.scorer not in BUILT_IN["scorers"] or self.storage.root.plugin is not None
 
 
 def load_task(

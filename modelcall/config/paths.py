@@ -64,6 +64,11 @@ class DataRoot:
     """The file system of one's own that has everything below ``base``: ``package.module:Class``, or its name."""
 
 
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder, or in it."""
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
+
+
 def scheme(path: object) -> str | None:
     """Return what stands before ``://``, in small letters; None for a local path, ``file://`` included."""
     found = _SCHEME.match(path) if isinstance(path, str) else None

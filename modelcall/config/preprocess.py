@@ -20,6 +20,7 @@ from modelcall.config.fields import (
     refuse,
     shown,
 )
+from modelcall.registry import BUILT_IN
 
 
 def _compiles(patterns: tuple[str, ...]) -> tuple[str, ...]:
@@ -137,3 +138,8 @@ class PreprocessConfig(Block):
     filters: OrDefaults[FilterConfig] = Field(default=FilterConfig(), description="Rows that are dropped.")
     transformations: OrDefaults[TransformConfig] = Field(default=TransformConfig(), description="Changes to rows.")
     options: OrDefaults[dict[str, Any]] = Field(default={}, description="Options of a preprocessor of your own.")
+
+    @property
+    def is_users(self) -> bool:
+        """Whether the preprocessor is not one of ours."""
+        return self.script_type not in BUILT_IN["preprocessors"]

@@ -7,29 +7,18 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from modelcall.config.paths import NO_BUCKET, scheme
+from modelcall.config.paths import NO_BUCKET, is_below, scheme
 from modelcall.errors import ConfigError
+from modelcall.types import TosAccess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelcall.config.environment import Environment
     from modelcall.config.paths import DataRoot
-    from modelcall.types import Secret
 
 _NEEDED: Final = (("TOS_ENDPOINT",), ("TOS_REGION", "REGION"), ("TOS_ACCESS_KEY",), ("TOS_SECRET_KEY",))
 HINT: Final = "set them, in .env or by `source env/add_tos_key.env`"
-
-
-@dataclass(frozen=True, slots=True)
-class TosAccess:
-    """Where TOS is, and who asks."""
-
-    endpoint: str
-    region: str
-    access_key: Secret
-    secret_key: Secret
-    security_token: Secret | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +34,7 @@ class Storage:
     def kind(self, path: str) -> Literal["local", "tos", "plugin", "url"]:
         """Say which store has a path. A plug-in has all below its root, and URLs that nobody else knows."""
         name = scheme(path)
-        if self.root.plugin is not None and (_is_below(path, self.root.base) or is_strange(name)):
+        if self.root.plugin is not None and (is_below(path, self.root.base) or is_strange(name)):
             return "plugin"
         if name is None:
             return "local"
@@ -94,10 +83,6 @@ def missing_package(name: str) -> str | None:
     except ImportError as error:
         return str(error)
     return None
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
 def _tos(environment: Environment) -> TosAccess | None:

@@ -36,7 +36,7 @@ from modelcall.tokens import open_tokenizer
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from modelcall.tokens import Tokenizer
+    from modelcall.tokens import Cut, Tokenizer
     from modelcall.types import Row
 
 _ID_BYTES = 16
@@ -87,6 +87,8 @@ class BasePreprocessor:
         self.notes: dict[str, None] = {}
         """What the log should say of this file, in order."""
         self.tokens = 0
+        self.uncut_tokens: list[int | None] = []
+        """Of each row of the latest batch the tokens of its text; None: it has none, or was cut."""
         self._listed = listed
         self._seen: set[bytes] = set()
 
@@ -128,7 +130,12 @@ class BasePreprocessor:
         batch = filled(rows.batch, "id", lambda: list(map(self._id, rows.numbers, rows.texts)))
         batch = put(batch, TEXT, rows.text)
         batch = filled(batch, "source", lambda: [self.config.source_name or self.source] * len(rows.texts))
-        return put(batch, self.cut_column, pa.array(map(self._cut, rows.texts), pa.string()))
+        cuts = list(map(self._cut, rows.texts))
+        self.uncut_tokens = [
+            cut.tokens if cut is not None and len(cut.text) == len(text or "") else None
+            for text, cut in zip(rows.texts, cuts, strict=True)
+        ]
+        return put(batch, self.cut_column, pa.array([None if cut is None else cut.text for cut in cuts], pa.string()))
 
     @property
     def cut_column(self) -> str:
@@ -145,12 +152,12 @@ class BasePreprocessor:
         content = f"{self.file}\0{row}\0{text or ''}".encode("utf-8", "surrogateescape")
         return hashlib.blake2b(content, digest_size=_ID_BYTES).hexdigest()
 
-    def _cut(self, text: str | None) -> str | None:
+    def _cut(self, text: str | None) -> Cut | None:
         if text is None:
             return None
         cut = self.tokenizer.cut(text, self.max_tokens)
         self.tokens += cut.tokens
-        return cut.text
+        return cut
 
     def _was_seen(self, text: str | None) -> bool:
         """Whether an equal text came before; no text is like no other."""

@@ -26,13 +26,13 @@ def filled(batch: pa.RecordBatch, name: str, values: Callable[[], Sequence[str]]
     if name not in batch.schema.names:
         return put(batch, name, pa.array(values(), pa.string()))
     array = batch.column(name)
-    if not array.null_count or not is_text(array.type):
+    if not array.null_count or not is_plain_text(array.type):
         return batch
     return put(batch, name, pc.coalesce(array, pa.array(values(), array.type)))
 
 
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column holds plain text."""
+def is_plain_text(kind: pa.DataType) -> bool:
+    """Whether a column holds text as Parquet has it, without views."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from modelcall.fs.base import FileStat
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -22,6 +24,11 @@ class FileJob:
     size: int
     output: str
     """Name of the output, relative to its folder."""
+
+    @property
+    def listed(self) -> FileStat:
+        """The file itself, as its store told of it."""
+        return FileStat(self.path, self.size, self.fingerprint.removeprefix(f"{self.size}-"))
 
 
 @dataclass(frozen=True, slots=True)

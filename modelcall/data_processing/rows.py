@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from modelcall.data_processing.columns import is_text, take_rows
+from modelcall.data_processing.columns import is_plain_text, take_rows
 from modelcall.data_processing.texts import as_texts
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Rows:
             return cls(batch, numbers, [None] * batch.num_rows, pa.nulls(batch.num_rows, pa.string()))
         array = batch.column(key)
         texts = as_texts(array, name=key, is_json=is_json)
-        plain = is_text(array.type) and not is_json
+        plain = is_plain_text(array.type) and not is_json
         return cls(batch, numbers, texts, array if plain else pa.array(texts, pa.string()))
 
     def with_texts(self, texts: Sequence[str | None]) -> Self:

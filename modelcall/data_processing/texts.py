@@ -9,7 +9,7 @@ import orjson
 import pyarrow.types as pt
 
 from modelcall.errors import FileFailure
-from modelcall.formats.values import json_values
+from modelcall.formats.values import is_text, json_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def as_texts(array: pa.Array, *, name: str, is_json: bool) -> list[str | None]:
         return [None] * len(array)
     if pt.is_binary(array.type) or pt.is_large_binary(array.type) or pt.is_binary_view(array.type):
         return [None if value is None else value.decode(errors="replace") for value in array.to_pylist()]
-    if not (pt.is_string(array.type) or pt.is_large_string(array.type) or pt.is_string_view(array.type)):
+    if not is_text(array.type):
         raise FileFailure(f"column {name!r} holds {array.type}, not text", hint="Name another column as text_key.")
     texts: list[str | None] = json_values(array)
     return [_read(text) for text in texts] if is_json else texts

@@ -59,9 +59,15 @@ class Universal(BasePreprocessor):
     def _computed(self, batch: pa.RecordBatch, field: ComputedField) -> list[int | None]:
         if field.source_field not in batch.schema.names:
             return [None] * batch.num_rows
-        measure = len if field.type == "text_length" else self.tokenizer.count
         words = as_words(batch.column(field.source_field), is_json=field.source_field in self._json_left)
-        return [None if word is None else measure(word) for word in words]
+        if field.type == "text_length":
+            return [None if word is None else len(word) for word in words]
+        is_text = field.source_field == TEXT and TEXT not in self.config.transformations.computed_fields
+        counted = self.uncut_tokens if is_text else [None] * len(words)
+        return [
+            self.tokenizer.count(word) if tokens is None and word is not None else tokens
+            for word, tokens in zip(words, counted, strict=True)
+        ]
 
     @property
     def _json_left(self) -> set[str]:

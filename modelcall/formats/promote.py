@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.types as pt
 
+from modelcall.formats.values import is_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -126,10 +128,6 @@ def _dictionaries(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     return promoted(one.value_type, other.value_type)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind))
-
-
 def _is_bytes(kind: pa.DataType) -> bool:
     return bool(pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_binary_view(kind))
 
@@ -144,7 +142,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 _JOINED: list[tuple[Callable[[Any], bool], Callable[[Any, Any], pa.DataType | None]]] = [
     (_is_number, _numbers),
-    (_is_text, lambda *_: pa.large_string()),
+    (is_text, lambda *_: pa.large_string()),
     (_is_bytes, lambda *_: pa.large_binary()),
     (pt.is_decimal, _decimals),
     (_is_list, _lists),

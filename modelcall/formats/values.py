@@ -132,9 +132,14 @@ def _extension(array: pa.Array) -> list[Any]:
     return json_values(array.storage)
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values of a type are texts."""
+    return bool(pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind))
+
+
 _JSON: list[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], list[Any]]]] = [
     (lambda kind: isinstance(kind, pa.BaseExtensionType), _extension),
-    (lambda kind: pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind), _text),
+    (is_text, _text),
     (pt.is_floating, _floats),
     (pt.is_decimal, _decimals),
     (lambda kind: pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_binary_view(kind), _binary),

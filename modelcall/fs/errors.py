@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from modelcall.errors import FatalError, FileFailure
+from modelcall.errors import ConfigError, FatalError, FileFailure
 
 _AGAIN = "then start again: the run goes on where it stopped."
 
@@ -57,6 +57,12 @@ def stopping(error: OSError, what: str) -> FatalError:
     """Return what ends a run that cannot go on after an ``OSError``."""
     hint = way_out(error, writing=True) or "Repair the storage, then start again: nothing recorded is lost."
     return FatalError(_told(error, what), hint=hint)
+
+
+def not_started(error: OSError, *, at: str) -> ConfigError:
+    """Return the error of a start that cannot look at its folders; ``at`` is meant if the error names none."""
+    hint = way_out(error, writing=False) or "Choose folders that this user may read and write."
+    return ConfigError(f"{error.filename or at}: {error.strerror or error}", hint=hint)
 
 
 def way_out(error: OSError, *, writing: bool) -> str | None:

@@ -23,7 +23,7 @@ from modelcall.observe.status_json import status_from
 from modelcall.state.lock import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from modelcall.config.environment import Environment
     from modelcall.observe.run_state import Status
@@ -59,6 +59,10 @@ class Record:
     def process(self) -> Process:
         """Whose it is."""
         return Process(**self.status.identity.process)
+
+    def is_meant(self, pattern: str) -> bool:
+        """Whether the task has ``pattern`` in its name."""
+        return pattern in self.status.identity.task
 
     @property
     def is_here(self) -> bool:
@@ -96,15 +100,11 @@ def read(path: Path) -> Record | None:
     return record
 
 
-def records(folder: Path, pattern: str = "") -> Iterator[Record]:
-    """Yield what is told of the runs whose task has ``pattern`` in its name, by name and shard."""
-    found = (read(path) for path in sorted(folder.glob("*.json")))
-    yield from (record for record in found if record is not None and pattern in record.status.identity.task)
-
-
-def unreadable(folder: Path) -> list[Path]:
-    """Return the files among the status files that are none."""
-    return [path for path in sorted(folder.glob("*.json")) if read(path) is None]
+def look(folder: Path) -> tuple[list[Record], list[Path]]:
+    """Return what is told of all runs, by name and shard; and the files among the status files that are none."""
+    read_files = {path: read(path) for path in sorted(folder.glob("*.json"))}
+    told = [record for record in read_files.values() if record is not None]
+    return told, [path for path, record in read_files.items() if record is None]
 
 
 def launched_exit(path: Path) -> int | None:

@@ -73,13 +73,14 @@ class Ownership:
                 await to_its_end(self._lock.release)
 
 
-async def to_its_end(work: Callable[[], _T]) -> _T:
-    """Do blocking work that cannot be stopped; a cancellation meanwhile is passed on when it has ended."""
+async def to_its_end(work: Callable[[], _T], *, stop: Callable[[], object] = lambda: None) -> _T:
+    """Do blocking work; a cancellation meanwhile asks it to ``stop``, and is passed on when it has ended."""
     doing = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(doing)
     except asyncio.CancelledError:
-        await asyncio.wait([doing])
+        stop()
+        await asyncio.gather(doing, return_exceptions=True)
         raise
 
 

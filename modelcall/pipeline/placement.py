@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modelcall.config.paths import is_below
 from modelcall.errors import ConfigError, Mistake
 from modelcall.formats.detect import file_type
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from modelcall.fs.base import FileSystem
     from modelcall.state.run import RunRecord
 
@@ -28,13 +31,14 @@ def check_placement(record: RunRecord, output: str) -> None:
             f"{output}/{record.output_file}: this version does not support compressed output",
             hint="Name it without .gz or .zst; Parquet compresses its columns itself.",
         )
-    _check_names(record)
+    names = ((file.name, record.output_of(file)) for file in record.files)
+    refuse_shared(names, what="input files", hint="Rename one of each, or set data.output_format: same.")
     for file in record.files:
         target = f"{output}/{record.output_of(file)}"
         if target == file.path:
             raise ConfigError(f"{target}: the output would replace its own input", hint="Choose another output.")
     folder = _input_folder(record)
-    if folder is not None and (output == folder or output.startswith(f"{folder}/")):
+    if folder is not None and is_below(output, folder):
         raise ConfigError(
             f"{output}: the output folder lies in the input folder {folder}, and would be read as input",
             hint="Choose an output folder beside the input.",
@@ -65,16 +69,15 @@ def _input_folder(record: RunRecord) -> str | None:
     return first.path.removesuffix(f"/{first.name}")
 
 
-def _check_names(record: RunRecord) -> None:
+def refuse_shared(names: Iterable[tuple[str, str]], *, what: str, hint: str) -> None:
+    """Refuse inputs of which two would come out under one name.
+
+    Raises:
+        ConfigError: With all of them.
+    """
     inputs: dict[str, list[str]] = {}
-    for file in record.files:
-        inputs.setdefault(record.output_of(file), []).append(file.name)
-    mistakes = [
-        Mistake(f"{' and '.join(names)} both become {output}") for output, names in inputs.items() if len(names) > 1
-    ]
-    if mistakes:
-        raise ConfigError(
-            "input files would share an output name",
-            hint="Rename one of each, or set data.output_format: same.",
-            mistakes=mistakes,
-        )
+    for name, output in names:
+        inputs.setdefault(output, []).append(name)
+    shared = [f"{' and '.join(names)} both become {output}" for output, names in inputs.items() if len(names) > 1]
+    if shared:
+        raise ConfigError(f"{what} would share an output name", hint=hint, mistakes=list(map(Mistake, shared)))

@@ -180,7 +180,7 @@ class Publisher:
                 check=lambda names: _refuse(job.name, clash(self._plan, names)),
                 encoder=encoder,
             )
-            tally = self._fill(table, journal, lists, scorer=scorer, texts=texts)
+            tally = self._fill(table, journal, lists, scorer=scorer, added=added, texts=texts)
             table.writer.close()
         details = {
             "columns": tuple(added),
@@ -192,10 +192,16 @@ class Publisher:
         return tally, details
 
     def _fill(
-        self, table: Table, journal: FileJournal, lists: SideLists, *, scorer: Columns, texts: list[str]
+        self,
+        table: Table,
+        journal: FileJournal,
+        lists: SideLists,
+        *,
+        scorer: Columns,
+        added: Columns,
+        texts: list[str],
     ) -> _Tally:
         tally = _Tally()
-        added = self._plan.columns(scorer)
         outcomes = journal.outcomes(self._to.scratch, superseded=lists.history.add)
         for rows in table.rows:
             if self._cancelled.is_set():

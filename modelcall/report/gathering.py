@@ -53,7 +53,6 @@ class Files:
     rows: int = 0
     scored: int = 0
     failed: int = 0
-    bytes: int = 0
     waiting: list[str] = field(default_factory=list)
     """The first of those that are not published."""
     problems: list[str] = field(default_factory=list)
@@ -71,7 +70,6 @@ class Files:
         self.rows += entry.rows
         self.scored += entry.scored
         self.failed += entry.failed
-        self.bytes += entry.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +121,11 @@ def gather(subject: Subject, wanted: Wanted) -> Facts:
     """
     files, rows = Files(), Rows(by=wanted.by, samples=wanted.samples)
     failures = Failures(samples=wanted.samples)
-    published: list[Expected] = []
+    published: list[tuple[Expected, Entry]] = []
     for file, entry in _published(subject, files):
         with _noting(files, entry.output):
             _read(file, entry, len(published), rows=rows, failures=failures)
-        published.append(file)
+        published.append((file, entry))
     _check_columns(wanted, rows)
     facts = Facts(
         subject=subject,
@@ -140,8 +138,9 @@ def gather(subject: Subject, wanted: Wanted) -> Facts:
         starts=list(_starts(subject, files)),
     )
     for number, picks in groupby(sorted(_picks(facts), key=_output), key=_output):
-        with _noting(files, published[number].name):
-            facts.samples.read(published[number], number, {row for _, row in picks})
+        file, entry = published[number]
+        with _noting(files, file.name):
+            facts.samples.read(file, entry, number, {row for _, row in picks})
     return facts
 
 

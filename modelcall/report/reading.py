@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from modelcall.formats.opening import open_source
+from modelcall.formats.values import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -51,11 +52,6 @@ def _kind(type_: pa.DataType) -> str:
     if (pa.types.is_list(type_) or pa.types.is_large_list(type_)) and is_text(type_.value_type):
         return "lists"
     return "others"
-
-
-def is_text(type_: pa.DataType) -> bool:
-    """Whether a column holds texts."""
-    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
 
 
 class Published:

@@ -107,9 +107,11 @@ class Rows:
         drawn = [*shape.numbers, *shape.lists, *shape.texts]
         row = 0
         for batch in published.batches({*drawn, *by, *_bookkeeping(prefix)}):
-            self._add_scores(batch, prefix, (number, row))
+            scores, failed = values(batch, f"{prefix}{self.main}"), _failed(batch, prefix)
+            self._add_scores(scores, failed, (number, row))
             self._add_columns(batch, published)
-            self._add_groups(batch, prefix, by)
+            for name in by:
+                self.groups.setdefault(name, Groups()).add(_keys(batch, name), scores, failed)
             self._add_bookkeeping(batch, prefix)
             row += batch.num_rows
         return row
@@ -119,11 +121,9 @@ class Rows:
         if self.main is None and names:
             self.main = "score" if "score" in names else names[0]
 
-    def _add_scores(self, batch: pa.RecordBatch, prefix: str, at: tuple[int, int]) -> None:
+    def _add_scores(self, scores: Sequence[Any], failed: Sequence[bool], at: tuple[int, int]) -> None:
         """Count the score, and draw a lot for each scored row."""
         number, first = at
-        failed = _failed(batch, prefix)
-        scores = values(batch, f"{prefix}{self.main}")
         lot = self._lots.random
         histogram = self.numbers.setdefault(self.main, Histogram(picks=self.samples)) if self.main else None
         for row, (score, fails) in enumerate(zip(scores, failed, strict=True), first):
@@ -151,15 +151,6 @@ class Rows:
             for value, count in _counted(batch.column(column)):
                 texts.add(str(value), count)
 
-    def _add_groups(self, batch: pa.RecordBatch, prefix: str, by: Sequence[str]) -> None:
-        if not by:
-            return
-        failed = _failed(batch, prefix)
-        scores = values(batch, f"{prefix}{self.main}")
-        for name in by:
-            keys = [key if isinstance(key, str | int | float | None) else str(key) for key in values(batch, name)]
-            self.groups.setdefault(name, Groups()).add(keys, scores, failed)
-
     def _add_bookkeeping(self, batch: pa.RecordBatch, prefix: str) -> None:
         for value, count in _counted(batch.column(f"{prefix}api_attempts")):
             self.attempts[value] += count
@@ -181,6 +172,11 @@ def _bookkeeping(prefix: str) -> set[str]:
 
 def _failed(batch: pa.RecordBatch, prefix: str) -> list[bool]:
     return batch.column(f"{prefix}api_error_type").is_valid().to_pylist()  # type: ignore[no-any-return]  # Arrow's
+
+
+def _keys(batch: pa.RecordBatch, name: str) -> list[Any]:
+    """Return the values of a column that rows are grouped by, all of which can be counted."""
+    return [key if isinstance(key, str | int | float | None) else str(key) for key in values(batch, name)]
 
 
 def _counted(column: pa.Array) -> list[tuple[Any, int]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from modelcall.report.reading import Published
     from modelcall.report.subject import Expected
+    from modelcall.state.manifest import Entry
     from modelcall.types import Row
 
 TEXT_CHARS: Final = 1200
@@ -55,16 +56,13 @@ class Samples:
         self._by = by
         self._found: dict[tuple[int, int], Sample] = {}
 
-    def read(self, file: Expected, number: int, rows: Collection[int]) -> None:
-        """Read some rows of an output.
+    def read(self, file: Expected, entry: Entry, number: int, rows: Collection[int]) -> None:
+        """Read some rows of a published file.
 
         Raises:
             FileFailure: It is not what it was.
             OSError: It cannot be read.
         """
-        entry = file.to.manifest.get(file.name)
-        if entry is None:
-            return
         with opened(file, entry) as published:
             names = [name for name in published.schema.names if name in self._wanted(published)]
             for row, values in published.rows(rows, names):

@@ -30,3 +30,13 @@ class ScorerPlan:
     make: MakeScorer
     unknown: Callable[[frozenset[str]], Mapping[str, str | None]] = lambda _: {}
     """Names in braces in a prompt that no input column has, each with the nearest column."""
+
+
+async def settled(scorer: RowScorer, known: Mapping[str, str] | None) -> tuple[RowScorer, Mapping[str, str]]:
+    """Open a scorer and settle it; whatever happens before it is settled closes it again."""
+    try:
+        await scorer.open()
+        return scorer, await scorer.settle(known)
+    except BaseException:
+        await scorer.close()
+        raise

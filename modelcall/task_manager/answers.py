@@ -36,13 +36,11 @@ def answers(loaded: LoadedTask, *, job_index: int | None = None, world_size: int
         ConfigError: No run has begun, or it has no such shard.
     """
     places = Places(loaded)
-    newest = places.store().newest()
-    if newest is None:
-        raise ConfigError("no run of this task has begun there", hint="Start it with modelcall run-task.")
+    chain = places.last_runs()
+    newest = chain[0]
     size = newest.world_size if world_size is None else world_size
     if job_index is not None and job_index >= size:
         raise ConfigError(f"job_index {job_index}: there are {size} shards, from 0", hint="Leave it out to see all.")
-    chain = places.store().chain(newest)
     mine = {"job_index": 0, "world_size": 1} if job_index is None else {"job_index": job_index, "world_size": size}
     return Answers(newest, _files(places, chain, mine))
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+from modelcall.garbage import leave_pandas_out
 from modelcall.observe.relay import Relay
 from modelcall.pipeline.site import Site
 from modelcall.pipeline.unify import unified_in
+from modelcall.scorers.planning import settled
 from modelcall.state.journal import Worker
 from modelcall.task_manager.copying import CopiedByOwner
 from modelcall.task_manager.crew_messages import (
@@ -27,7 +29,7 @@ from modelcall.task_manager.crew_messages import (
 )
 from modelcall.task_manager.leases import Lease
 from modelcall.task_manager.places import Places
-from modelcall.task_manager.settling import plan_scorer, settled
+from modelcall.task_manager.plans import plan_scorer
 from modelcall.types import Corroborated
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ async def score_files(
     jobs: AsyncIterator[FileJob], channel: Channel, *, spec: HandSpec
 ) -> AsyncGenerator[FileResult | PartResult, None]:
     """Score and publish files: the work of an engine of many processes."""
+    if not spec.loaded.runs_users_code:
+        leave_pandas_out()
     relay = Relay()
     make = plan_scorer(spec.loaded, relay.client_event).make
     # Whether the first rows are hopeless is for the owner to say: it sees those of all workers.

@@ -97,6 +97,18 @@ class Places:
             anchor = output_folder(self.output_fs, output, single=True).state
         return RunStore(self.output_fs, f"{anchor}/runs/{key}")
 
+    def last_runs(self) -> list[RunRecord]:
+        """Return the last run and those it extends, the newest first.
+
+        Raises:
+            ConfigError: None has begun.
+        """
+        store = self.store()
+        newest = store.newest()
+        if newest is None:
+            raise ConfigError("no run of this task has begun there", hint="Start it with modelcall run-task.")
+        return store.chain(newest)
+
     def output(self, record: RunRecord, run_index: int) -> OutputFolder:
         """Return where a pass of a run writes."""
         task_name = self._loaded.task.task_name

@@ -7,10 +7,12 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from modelcall.config.paths import is_below
 from modelcall.data_processing.report import FileJob
-from modelcall.errors import ConfigError, Mistake
+from modelcall.errors import ConfigError
 from modelcall.formats.detect import file_type, is_data_file, output_name
 from modelcall.fs.errors import storage_failure
+from modelcall.pipeline.placement import refuse_shared
 from modelcall.state.listing import ListedFile, list_input, matches, split_glob
 
 if TYPE_CHECKING:
@@ -82,7 +84,8 @@ def raw_files(plan: PreprocessPlan, fs: FileSystem) -> RawFiles:
         raise ConfigError(
             "get_file_list names no file", hint="It returns paths, or pairs of a path and an output name."
         )
-    _refuse_shared(jobs)
+    names = ((job.name, job.output) for job in jobs)
+    refuse_shared(names, what="raw files", hint="Rename one of each.")
     most = plan.config.num_files
     outputs = frozenset(job.output for job in jobs)
     return RawFiles(jobs if most < 0 else jobs[:most], outputs, listed.passed_over)
@@ -95,12 +98,12 @@ def refuse_nested(plan: PreprocessPlan) -> None:
         ConfigError: Output in input, input in output, or reports where they would be taken for output.
     """
     raw, output, stat = _folder(plan.paths.raw), plan.paths.output, plan.stat
-    if _is_within(output, raw) or _is_within(raw, output):
+    if is_below(output, raw) or is_below(raw, output):
         raise ConfigError(
             f"{output}: the output folder and the raw folder {raw} lie in each other",
             hint="Choose an output folder beside the input: what is written must not be read as input.",
         )
-    if _is_within(stat, raw) or (_is_within(stat, output) and "/." not in stat[len(output) :]):
+    if is_below(stat, raw) or (is_below(stat, output) and "/." not in stat[len(output) :]):
         raise ConfigError(
             f"{stat}: the folder for statistics lies among data, and would be read as such",
             hint="Choose one beside input and output.",
@@ -114,17 +117,6 @@ def _job(entry: str | tuple[str, str], listed: _Listed) -> FileJob:
     if file_type(name).format != "parquet" or name.startswith("/") or ".." in name.split("/"):
         raise ConfigError(f"get_file_list: {name} is no name of an output", hint="Name it x/y.parquet.")
     return FileJob(file.name, file.path, file.fingerprint, file.size, name)
-
-
-def _refuse_shared(jobs: Sequence[FileJob]) -> None:
-    inputs: dict[str, list[str]] = {}
-    for job in jobs:
-        inputs.setdefault(job.output, []).append(job.name)
-    shared = [f"{' and '.join(names)} both become {output}" for output, names in inputs.items() if len(names) > 1]
-    if shared:
-        raise ConfigError(
-            "raw files would share an output name", hint="Rename one of each.", mistakes=list(map(Mistake, shared))
-        )
 
 
 def _fits(name: str, pattern: str) -> bool:
@@ -142,7 +134,3 @@ def _folder(raw: str) -> str:
 def _name(path: str, raw: str) -> str:
     base = f"{_folder(raw)}/"
     return path.removeprefix(base) if path.startswith(base) else posixpath.basename(path)
-
-
-def _is_within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder.rstrip('/')}/")

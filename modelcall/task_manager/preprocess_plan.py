@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,11 @@ import orjson
 from modelcall.data_processing.base import BasePreprocessor
 from modelcall.data_processing.file import Work, process_file
 from modelcall.errors import ConfigError
-from modelcall.registry import BUILT_IN, load, place_of, source_hash
+from modelcall.garbage import leave_pandas_out
+from modelcall.pipeline.owning import to_its_end
+from modelcall.registry import load, place_of, source_hash
 from modelcall.task_manager.stores import Stores
-from modelcall.tokens import open_tokenizer
+from modelcall.tokens import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -41,11 +42,18 @@ class PreprocessPlan:
     paths: PreprocessPaths
     storage: Storage = field(repr=False)
     environment: Environment = field(repr=False)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What shapes the rows, by name: output of others is made anew."""
 
     @property
     def stat(self) -> str:
         """Folder for what became of each file."""
         return self.paths.stat or f"{self.paths.output}/.modelcall/preprocess"
+
+    @property
+    def runs_users_code(self) -> bool:
+        """Whether it names a class that is not ours."""
+        return self.config.is_users or self.storage.root.plugin is not None
 
     def make(self, *, listed: Callable[[], Sequence[str]] = list) -> BasePreprocessor:
         """Make the preprocessor.
@@ -65,22 +73,29 @@ class PreprocessPlan:
             raise ConfigError(f"'{ref}' cannot be made: {type(error).__name__}: {error} ({place_of(error)})") from error
         return made
 
-    def settings(self) -> dict[str, str]:
-        """Return what shapes the rows, by name.
 
-        Raises:
-            ConfigError: As :meth:`make`; or there is no such tokenizer.
-        """
-        own = self.config.script_type not in BUILT_IN["preprocessors"]
-        target = load("preprocessors", self.config.script_type).target
-        values = self.config.model_dump(mode="json")
-        return {
-            "script_type": self.config.script_type,
-            "version of the preprocessor": self.make().version,
-            **({"source of the preprocessor": source_hash(target)} if own else {}),
-            "tokenizer": open_tokenizer(self.config.tokenizer).identity,
-            **{name: _text(values[name]) for name in (*_SHAPING, *(_OF_ONES_OWN if own else ()))},
-        }
+def planned(
+    config: PreprocessConfig, paths: PreprocessPaths, storage: Storage, environment: Environment
+) -> PreprocessPlan:
+    """Plan preprocessing; what cannot be used is refused.
+
+    Raises:
+        ConfigError: As :meth:`PreprocessPlan.make`; or there is no such tokenizer.
+    """
+    plan = PreprocessPlan(config, paths, storage, environment)
+    return replace(plan, settings=_settings(config, plan.make()))
+
+
+def _settings(config: PreprocessConfig, made: BasePreprocessor) -> dict[str, str]:
+    own = config.is_users
+    values = config.model_dump(mode="json")
+    return {
+        "script_type": config.script_type,
+        "version of the preprocessor": made.version,
+        **({"source of the preprocessor": source_hash(type(made))} if own else {}),
+        "tokenizer": identity_of(config.tokenizer),
+        **{name: _text(values[name]) for name in (*_SHAPING, *(_OF_ONES_OWN if own else ()))},
+    }
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  any JSON value
@@ -88,9 +103,11 @@ def _text(value: Any) -> str:  # noqa: ANN401  any JSON value
 
 
 async def preprocess_files(
-    jobs: AsyncIterator[FileJob], _: Channel, *, plan: PreprocessPlan, settings: Mapping[str, str]
+    jobs: AsyncIterator[FileJob], _: Channel, *, plan: PreprocessPlan
 ) -> AsyncGenerator[FileReport, None]:
     """Preprocess files one after another: the work that an engine runs, in as many processes as it likes."""
+    if not plan.runs_users_code:
+        leave_pandas_out()
     stores = Stores(plan.storage, plan.environment)
     stopped = threading.Event()
     work = Work(
@@ -98,19 +115,8 @@ async def preprocess_files(
         inputs=stores.at(plan.paths.raw),
         outputs=stores.at(plan.paths.output),
         folder=plan.paths.output,
-        settings=settings,
+        settings=plan.settings,
         stopped=stopped.is_set,
     )
     async for job in jobs:
-        yield await _to_its_end(partial(process_file, job, work), stopped)
-
-
-async def _to_its_end(call: Callable[[], FileReport], stopped: threading.Event) -> FileReport:
-    """Do a file in a thread; cancelled, it is told to stop, and waited for."""
-    doing = asyncio.ensure_future(asyncio.to_thread(call))
-    try:
-        return await asyncio.shield(doing)
-    except asyncio.CancelledError:
-        stopped.set()
-        await asyncio.gather(doing, return_exceptions=True)
-        raise
+        yield await to_its_end(partial(process_file, job, work), stop=stopped.set)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelcall.data_processing.report import FileReport
 from modelcall.errors import ConfigError, FatalError
 from modelcall.formats.detect import is_data_file
-from modelcall.fs.errors import stopping, way_out
+from modelcall.fs.errors import not_started, stopping
 from modelcall.log import Message, say
 from modelcall.pipeline.owning import Ownership
 from modelcall.pipeline.placement import check_folder
@@ -55,7 +55,6 @@ class PreprocessRun:
         self._redo: Redo = redo
         self._log = log
         self._wait = wait
-        self._settings = plan.settings()
         self._texts: set[str] = set()
         self._check_lock: Callable[[], None] = lambda: None
 
@@ -70,10 +69,7 @@ class PreprocessRun:
         try:
             raw, stat = await asyncio.to_thread(self._prepare)
         except OSError as error:
-            hint = way_out(error, writing=False) or "Choose folders that this user may read and write."
-            raise ConfigError(
-                f"{error.filename or self._plan.paths.raw}: {error.strerror or error}", hint=hint
-            ) from error
+            raise not_started(error, at=self._plan.paths.raw) from error
         summary.passed_over = raw.passed_over
         complete = False
         try:
@@ -149,14 +145,14 @@ class PreprocessRun:
         fs.sweep(folder, deep=True)
         outputs = Outputs.look(fs, folder)
         summary.leftovers = sorted(name for name in outputs.sizes if is_data_file(name) and name not in raw.outputs)
-        return progress(raw.jobs, stat, outputs, settings=self._settings, redo=self._redo)
+        return progress(raw.jobs, stat, outputs, settings=self._plan.settings, redo=self._redo)
 
     async def _do(self, todo: Sequence[FileJob], stat: StatFolder, summary: PreprocessSummary) -> None:
         """Do files, the largest first, so that none is left over for one process at the end."""
         summary.processes = min(self._plan.config.num_proc, len(todo))
         places = {"raw": self._plan.paths.raw, "output": self._plan.paths.output}
         say(Message.PREPROCESS_STARTED, files=len(todo), processes=summary.processes, **places)
-        work = partial(preprocess_files, plan=self._plan, settings=self._settings)
+        work = partial(preprocess_files, plan=self._plan)
         jobs = sorted(todo, key=lambda job: (-job.size, job.name))
         async with aclosing(self._engine(summary.processes).run(work, jobs)) as reports:
             async for report in reports:
@@ -174,7 +170,7 @@ class PreprocessRun:
         if self._plan.config.num_proc == 1:
             inline: Engine = load("engines", "inline").target()
             return inline
-        give_up = partial(_given_up, settings=self._settings)
+        give_up = partial(_given_up, settings=self._plan.settings)
         engine: Engine = load("engines", "processes").target(processes, log=self._log, give_up=give_up)
         return engine
 
@@ -208,7 +204,7 @@ class PreprocessRun:
         return {
             "raw": self._plan.paths.raw,
             "output": self._plan.paths.output,
-            "settings": self._settings,
+            "settings": self._plan.settings,
             "processes": summary.processes,
             "elapsed": summary.seconds,
             "files_left": summary.left,

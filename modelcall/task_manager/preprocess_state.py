@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -13,17 +12,17 @@ import pyarrow.parquet as pq
 from modelcall.data_processing.file import MARK
 from modelcall.data_processing.report import FileReport
 from modelcall.errors import ConfigError
+from modelcall.fs.side_by_side import side_by_side
 from modelcall.state import records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from modelcall.data_processing.report import FileJob, Totals
     from modelcall.fs.base import FileSystem
 
 Redo: TypeAlias = Literal["never", "changed", "all"]
 """Which finished files are made anew: none, those that were made with other settings, all."""
-_AT_ONCE = 16
 _SUMMARY = "summary.json"
 _WAY_OUT = "Undo the change, choose another output folder, or make the files anew with --fresh."
 
@@ -58,8 +57,11 @@ class StatFolder:
         """Return where the report of a file stands."""
         return f"{self._path}/{name}.json"
 
-    def get(self, name: str) -> FileReport | None:
-        """Return the report of a file; None if there is none."""
+    def get_all(self, names: Iterable[str]) -> Iterator[FileReport | None]:
+        """Yield the report of each file; None if there is none."""
+        return side_by_side(self._fs, self._get, names)
+
+    def _get(self, name: str) -> FileReport | None:
         record = records.load(self._fs, self.report_path(name))
         return None if record is None else FileReport.from_record(record)
 
@@ -69,8 +71,8 @@ class StatFolder:
 
     def forget(self, names: Iterable[str]) -> None:
         """Remove reports of files that are about to be made anew: whoever dies meanwhile has not finished them."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(self._fs.remove, map(self.report_path, names)))
+        for _ in side_by_side(self._fs, self._fs.remove, map(self.report_path, names)):
+            pass
 
     def put_summary(self, totals: Totals, facts: Mapping[str, object]) -> None:
         """Keep the sum of all files."""
@@ -116,9 +118,7 @@ def progress(
     other: Counter[str] = Counter()
     foreign: list[str] = []
     edited: list[str] = []
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        reports = list(pool.map(stat.get, [job.name for job in jobs]))
-    for job, report in zip(jobs, reports, strict=True):
+    for job, report in zip(jobs, stat.get_all(job.name for job in jobs), strict=True):
         size = outputs.sizes.get(job.output)
         if report is None or report.failure is not None or size is None:
             if size is not None and not outputs.is_ours(job.output):

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from modelcall.state.shard import OutputFolder
     from modelcall.task_manager.stores import Stores
 
-_HINT = "Start it with modelcall run-task."
-
 
 def subject_of_task(loaded: LoadedTask, *, logs: Path | None = None) -> Subject:
     """Return the last run of a task.
@@ -36,13 +34,11 @@ def subject_of_task(loaded: LoadedTask, *, logs: Path | None = None) -> Subject:
         ConfigError: None has begun.
     """
     places = Places(loaded)
-    newest = places.store().newest()
-    if newest is None:
-        raise ConfigError("no run of this task has begun there", hint=_HINT)
-    chain = places.store().chain(newest)
+    chain = places.last_runs()
+    newest = chain[0]
     outputs = [places.output(newest, run_index) for run_index in range(1, newest.num_runs + 1)]
     shown = [to.path(newest.output_file) if newest.output_file else to.folder for to in outputs]
-    folder = logs or loaded.environment.cwd / loaded.task.logging.dir
+    folder = logs or loaded.log_folder
     return Subject(
         task=loaded.task.task_name,
         passes=[Pass(to, chain, path) for to, path in zip(outputs, shown, strict=True)],

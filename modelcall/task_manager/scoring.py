@@ -18,9 +18,9 @@ from modelcall.pipeline.preflight import say_drift
 from modelcall.pipeline.runner import RunnerSettings
 from modelcall.pipeline.unify import schema_note, unified_in
 from modelcall.registry import load
+from modelcall.scorers.planning import settled
 from modelcall.state.ledger import Ledger
 from modelcall.task_manager.hand import HandSpec
-from modelcall.task_manager.settling import settled
 from modelcall.task_manager.sharing import SharedPass
 
 if TYPE_CHECKING:

@@ -52,9 +52,7 @@ class Stores:
         store: FileSystem
         if kind == "tos":
             require_variables(path, self._environment)
-            access = self._storage.tos
-            assert access is not None  # noqa: S101  nothing is missing
-            store = load("filesystems", "tos").target(**{name: getattr(access, name) for name in access.__slots__})
+            store = load("filesystems", "tos").target(self._storage.tos)
         else:
             store = load("filesystems", "fsspec").target(scheme(path))
         return store

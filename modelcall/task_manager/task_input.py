@@ -6,31 +6,28 @@ from typing import TYPE_CHECKING
 
 from modelcall.errors import ConfigError
 from modelcall.formats.detect import is_data_file
+from modelcall.registry import load
 from modelcall.state.listing import list_input
-from modelcall.task_manager.preprocess_plan import PreprocessPlan
-from modelcall.task_manager.preprocess_run import PreprocessRun
 
 if TYPE_CHECKING:
     from modelcall.config.loading import LoadedTask
     from modelcall.log import LogSettings
     from modelcall.state.listing import Listing
     from modelcall.task_manager.places import Places
+    from modelcall.task_manager.preprocess_plan import PreprocessPlan
+    from modelcall.task_manager.preprocess_run import PreprocessRun
     from modelcall.task_manager.preprocess_summary import PreprocessSummary
     from modelcall.task_manager.summary import Stop
 
 
 class TaskInput:
-    """The input of one start.
+    """The input of one start; with a plan it is preprocessed first."""
 
-    Raises:
-        ConfigError: Its preprocessor cannot be used.
-    """
-
-    def __init__(self, loaded: LoadedTask, places: Places, *, stop: Stop) -> None:
+    def __init__(self, loaded: LoadedTask, places: Places, plan: PreprocessPlan | None, *, stop: Stop) -> None:
         self._loaded = loaded
         self._places = places
         self._stop = stop
-        self._plan = _plan(loaded)
+        self._plan = plan
         self._listing: Listing | None = None
         self.preprocessed: PreprocessSummary | None = None
         """What came of preprocessing, if the task has any."""
@@ -44,11 +41,14 @@ class TaskInput:
         """
         if self._plan is None:
             return True
-        run = PreprocessRun(self._plan, stop=self._stop, redo="changed" if fresh else "never", log=log, wait=shared)
-        self.preprocessed = await run.run()
-        if self.preprocessed.error is not None and self.preprocessed.signal is None:
-            raise self.preprocessed.error
-        return self.preprocessed.signal is None
+        make = load("parts", "preprocess run").target
+        run: PreprocessRun = make(
+            self._plan, stop=self._stop, redo="changed" if fresh else "never", log=log, wait=shared
+        )
+        done = self.preprocessed = await run.run()
+        if done.error is not None and done.signal is None:
+            raise done.error
+        return done.signal is None
 
     @property
     def is_preprocessed(self) -> bool:
@@ -75,12 +75,3 @@ class TaskInput:
     def passed_over(self) -> tuple[str, ...]:
         """Names of files that are not scored."""
         return self._listing.passed_over if self._listing else ()
-
-
-def _plan(loaded: LoadedTask) -> PreprocessPlan | None:
-    """Return what is to be preprocessed, if anything; what cannot be used is refused before there is a run."""
-    if loaded.paths.preprocess is None:
-        return None
-    plan = PreprocessPlan(loaded.task.preprocess, loaded.paths.preprocess, loaded.storage, loaded.environment)
-    plan.settings()
-    return plan

@@ -9,23 +9,20 @@ from typing import TYPE_CHECKING
 import orjson
 
 from modelcall.config.paths import placeholders_in
-from modelcall.config.shard import resolve_shard
 from modelcall.errors import ConfigError, FatalError
-from modelcall.fs.errors import stopping, way_out
-from modelcall.pipeline.columns import ResultPlan
+from modelcall.fs.errors import not_started, stopping
 from modelcall.pipeline.placement import check_folder, check_placement
 from modelcall.pipeline.preflight import look, require_column, say_drift
 from modelcall.pipeline.shard_place import Limits, ShardPlace
 from modelcall.pipeline.shard_run import ShardRun
 from modelcall.pipeline.unify import UNIFIED, SchemaOfRun
-from modelcall.registry import load
 from modelcall.state.lock import refuse_owned
 from modelcall.state.run import ShardKey
 from modelcall.state.shard import refuse_finished, shard_files
 from modelcall.state.start import Start, StartRequest, begin
-from modelcall.task_manager.places import Places, parts
+from modelcall.task_manager.places import parts
+from modelcall.task_manager.plans import plan_task
 from modelcall.task_manager.scoring import Scoring
-from modelcall.task_manager.settling import plan_scorer
 from modelcall.task_manager.summary import Summary
 from modelcall.task_manager.task_input import TaskInput
 
@@ -34,9 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from modelcall.config.loading import LoadedTask
-    from modelcall.config.shard import Shard
     from modelcall.log import LogSettings
-    from modelcall.mock.process import EmbeddedServer
     from modelcall.pipeline.preflight import Seen
     from modelcall.state.listing import ListedFile
     from modelcall.state.run import RunRecord, RunStore
@@ -65,22 +60,16 @@ class TaskRun:
         self._begins = begins
         self._stop = stop
         self._now = now
-        self.shard = shard_of(loaded, invocation)
-        self._plan = plan_scorer(loaded, listener.client_event)
-        self._columns = ResultPlan(
-            self._plan.columns,
-            is_judge=self._plan.is_judge,
-            keep_raw=self._task.options.keep_raw,
-            prefix=self._task.data.output_prefix,
-        )
+        plans = plan_task(loaded, invocation, listener.client_event)
+        self.shard = plans.shard
+        self._plan = plans.scorer
+        self._columns = plans.columns
+        self._places = plans.places
+        self._server = plans.server
         self._num_runs = self._task.distributed.num_runs if self._task.distributed.enabled else 1
-        self._places = Places(loaded)
-        self._input = TaskInput(loaded, self._places, stop=stop)
+        self._input = TaskInput(loaded, plans.places, plans.preprocess, stop=stop)
         self._schema: SchemaOfRun | None = None
-        if self._task.data.unify_schema:
-            self._require_declared()
         self._seen: Seen | None = None
-        self._server = _embedded_server(loaded)
         self._served: tuple[str, ...] = ()
 
     async def run(self, *, log: LogSettings | None = None) -> Summary:
@@ -106,9 +95,7 @@ class TaskRun:
                 raise
             raise ConfigError(error.message, hint=error.hint) from error
         except OSError as error:
-            where = error.filename or self._loaded.paths.output
-            hint = way_out(error, writing=False) or "Choose folders that this user may read and write."
-            raise ConfigError(f"{where}: {error.strerror or error}", hint=hint) from error
+            raise not_started(error, at=self._loaded.paths.output) from error
         summary = self._summary(start)
         if self._begins is not None:
             self._begins.run_begins(summary)
@@ -192,18 +179,6 @@ class TaskRun:
             "set of result columns": orjson.dumps(added).decode(),
         }
 
-    def _require_declared(self) -> None:
-        """Refuse to unify schemas if the scorer's columns, which belong to them, are not known.
-
-        Raises:
-            ConfigError: They are not.
-        """
-        if self._plan.columns is None:
-            raise ConfigError(
-                "data.unify_schema: the columns of this scorer are settled file by file, and may differ",
-                hint='Declare them on it: columns = {"score": "float"}; or leave out data.unify_schema.',
-            )
-
     def _unify(self, store: RunStore) -> SchemaOfRun | None:
         """Return what settles the schema of all outputs; None: each has that of its input."""
         if not self._task.data.unify_schema:
@@ -268,27 +243,5 @@ class TaskRun:
         return self._served
 
 
-def shard_of(loaded: LoadedTask, invocation: Invocation) -> Shard:
-    """Settle which shard of a task a start is.
-
-    Raises:
-        ConfigError: The numbers do not go together.
-    """
-    return resolve_shard(
-        loaded.task.distributed,
-        loaded.environment,
-        job_index=invocation.job_index,
-        world_size=invocation.world_size,
-    )
-
-
 def _failed_lists(to: OutputFolder) -> list[str]:
     return [to.failed_lists] if to.fs.exists(to.failed_lists) else []
-
-
-def _embedded_server(loaded: LoadedTask) -> EmbeddedServer | None:
-    """Return the server that the task asks for, not started: what it cannot be is refused before there is a run."""
-    if loaded.endpoint is None or loaded.model is None or not loaded.endpoint.is_embedded:
-        return None
-    server: EmbeddedServer = load("servers", "embedded").target(loaded.model.embedded)
-    return server

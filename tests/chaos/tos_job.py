@@ -19,7 +19,7 @@ import orjson
 from modelcall.cli.main import run
 from modelcall.fs.local import LocalFileSystem
 from modelcall.fs.tos import filesystem, writing
-from modelcall.fs.tos.client import TosCalls, TosSettings
+from modelcall.fs.tos.client import TosCalls
 from modelcall.fs.tos.filesystem import TosFileSystem
 from modelcall.fs.tos.writing import TosSink
 from modelcall.mock.tos.process import TosProcess
@@ -92,7 +92,7 @@ class Sending:
             (copies, "COPY_SECONDS", self.copy_seconds),
             (copies, "COPY_BYTES", self.copy_bytes),
             (journal, "LOOK_SECONDS", min(self.copy_seconds, journal.LOOK_SECONDS)),
-            (filesystem, "TosSettings", partial(TosSettings, budget=self.budget)),
+            (filesystem, "TosCalls", lambda access, **_: TosCalls(access, budget=self.budget)),
         )
         for module, name, value in changes:
             setattr(module, name, value)

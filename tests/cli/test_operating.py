@@ -83,7 +83,7 @@ def test_the_status_is_the_server_s_view_but_for_what_is_in_flight(shell: Shell)
 
 
 def test_pause_stops_asking_and_resume_goes_on_and_both_are_in_the_log(shell: Shell, slow: EmbeddedServer) -> None:
-    shell.rows("in/a.jsonl", 150)
+    shell.rows("in/a.jsonl", 300)
     shell.task(slow.base_url)
     child = begun(shell, slow)
     paused = shell("ctl", "rivers", "pause")
@@ -145,7 +145,7 @@ def test_drain_ends_when_all_in_flight_has_ended_however_long_it_takes(shell: Sh
 
 
 def test_a_signal_ends_a_pause_and_a_drain_within_the_grace_period(shell: Shell, slow: EmbeddedServer) -> None:
-    shell.rows("in/a.jsonl", 100)
+    shell.rows("in/a.jsonl", 300)
     shell.task(slow.base_url)
     child = begun(shell, slow)
     shell("ctl", "rivers", "pause")
@@ -168,7 +168,7 @@ def test_a_signal_ends_a_pause_and_a_drain_within_the_grace_period(shell: Shell,
     ],
 )
 def test_what_cannot_be_done_is_said(shell: Shell, slow: EmbeddedServer, arguments: tuple[str, ...], says: str) -> None:
-    shell.rows("in/a.jsonl", 60)
+    shell.rows("in/a.jsonl", 200)
     shell.task(slow.base_url)
     child = begun(shell, slow)
     refused = shell("ctl", "rivers", *arguments)
@@ -205,7 +205,7 @@ def test_a_sync_scorer_gets_no_more_threads_than_it_began_with(shell: Shell) -> 
 
 
 def test_metrics_are_served_while_the_run_goes_on(shell: Shell, slow: EmbeddedServer) -> None:
-    shell.rows("in/a.jsonl", 150)
+    shell.rows("in/a.jsonl", 300)
     shell.task(slow.base_url)
     child = begun(shell, slow, "--metrics-port", "0")
     where = status(shell)["metrics"]
@@ -234,7 +234,7 @@ def test_a_port_that_is_taken_is_exit_2_and_nothing_was_started(shell: Shell, se
 
 
 def test_a_second_start_leaves_the_first_one_s_status_alone(shell: Shell, slow: EmbeddedServer) -> None:
-    shell.rows("in/a.jsonl", 200)
+    shell.rows("in/a.jsonl", 300)
     shell.task(slow.base_url)
     child = begun(shell, slow)
     refused = shell("run-task", "task.yaml")
@@ -246,7 +246,7 @@ def test_a_second_start_leaves_the_first_one_s_status_alone(shell: Shell, slow: 
 
 
 def test_a_killed_run_is_said_to_have_died_and_is_cleaned_away(shell: Shell, slow: EmbeddedServer) -> None:
-    shell.rows("in/a.jsonl", 200)
+    shell.rows("in/a.jsonl", 300)
     shell.task(slow.base_url)
     child = begun(shell, slow)
     assert shell("clean").err == "nothing to clean\n", "it runs"
@@ -279,7 +279,7 @@ def test_a_status_that_cannot_be_written_harms_nothing(shell: Shell, server: Emb
 
 
 def test_watching_ends_with_the_run_and_is_plain_when_piped(shell: Shell, slow: EmbeddedServer) -> None:
-    shell.rows("in/a.jsonl", 150)
+    shell.rows("in/a.jsonl", 300)
     shell.task(slow.base_url)
     child = begun(shell, slow)
     watched = shell.spawn("status", "rivers", "--watch")
@@ -287,7 +287,7 @@ def test_watching_ends_with_the_run_and_is_plain_when_piped(shell: Shell, slow: 
     lines = watched.out.splitlines()
     assert watched.code == 0
     assert lines[0].startswith("rivers: running, files 0/1, rows ")
-    assert lines[-1].startswith("rivers: done, files 1/1, rows 150/150, scored 100.0%")
+    assert lines[-1].startswith("rivers: done, files 1/1, rows 300/300, scored 100.0%")
     assert "\x1b" not in watched.out
 
 

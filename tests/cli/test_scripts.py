@@ -84,7 +84,7 @@ def test_a_task_is_started_listed_watched_stopped_and_resumed(
     assert started.code == 0, started.err
     told = dict(line.split(None, 1) for line in started.out.splitlines())
     assert told["started"].startswith("rivers: ")
-    assert told["watch"] == "modelcall status rivers --watch"
+    assert told["watch"] == "modelcall status --watch rivers"
     assert told["stop"] == "modelcall stop rivers"
     assert Process(**one(shell)["process"]).is_alive
     assert int(told["pid"]) == one(shell)["process"]["pid"]

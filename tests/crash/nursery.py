@@ -27,7 +27,6 @@ COMMAND_LINE = (
     "modelcall.scorers.custom",
     "modelcall.scorers.rule_plan",
     "modelcall.task_manager.task_run",
-    "rich.live",
     "uvloop",
 )
 """What a start from the command line imports when it comes to that."""

@@ -4,6 +4,7 @@ import errno
 import gzip
 import json
 import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,10 +15,13 @@ import pytest
 
 from modelcall.data_processing.file import MARK, StoppedError, process_file, settings_digest
 from modelcall.data_processing.github_raw_code import GithubRawCode
-from modelcall.data_processing.report import FileReport, Totals
+from modelcall.data_processing.report import FileJob, FileReport, Totals
 from modelcall.errors import FatalError
 from modelcall.fs.errors import ReplacedError
 from modelcall.fs.local import LocalFileSystem
+from modelcall.mock.tos.thread import LocalTos
+from tests.fs_tos.kit import ROOT, store
+from tests.mock_tos.sdk import small
 
 if TYPE_CHECKING:
     from modelcall.fs.base import FileSystem, Sink
@@ -179,3 +183,25 @@ def test_a_file_that_is_replaced_under_its_reader_fails_alone(bench: Bench) -> N
 
     assert "a.jsonl: changed since it was listed" in (report.failure or "")
     assert outputs(bench) == []
+
+
+def test_where_etags_vouch_for_the_content_nothing_is_asked_but_the_content(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LocalTos(small()) as tos, closing(store(tos)) as inputs:
+        for name, value in tos.environment.items():
+            monkeypatch.setenv(name, value)
+        tos.put("folder/raw/a.jsonl", bench.jsonl(ROWS).read_bytes())
+        stat = inputs.stat(f"{ROOT}/raw/a.jsonl")
+        job = FileJob("a.jsonl", stat.path, stat.fingerprint, stat.size, "a.parquet")
+        work = replace(bench.work(GithubRawCode, {}, lambda: False), inputs=inputs)
+        before = len(tos.requests())
+
+        report = process_file(job, work)
+        asked = [entry.operation for entry in tos.requests()[before:]]
+        tos.put("folder/raw/a.jsonl", bench.jsonl(ROWS[::-1]).read_bytes())
+        again = process_file(job, work)
+
+    assert (report.failure, report.rows_out) == (None, len(ROWS))
+    assert set(asked) == {"get_object"}
+    assert "changed since it was listed" in (again.failure or "")

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from modelcall.data_processing.universal import Universal
-from modelcall.tokens import open_tokenizer
+from modelcall.tokens import BytePairs, open_tokenizer
 
 if TYPE_CHECKING:
     from tests.data_processing.bench import Bench
@@ -203,6 +203,26 @@ def test_the_tokenizer_is_chosen(bench: Bench, tokenizer: str) -> None:
     assert row["n"] == open_tokenizer(tokenizer).count(text)
     assert row["content_truncate_5"] == open_tokenizer(tokenizer).cut(text, 5).text
     assert make()[0]["n"] != row["n"]
+
+
+def test_the_tokens_of_a_text_are_counted_again_only_where_it_was_cut(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    count = BytePairs.count
+
+    def counted(self: BytePairs, text: str) -> int:
+        asked.append(text)
+        return count(self, text)
+
+    monkeypatch.setattr(BytePairs, "count", counted)
+    texts = ["two words", "a b c d e f g h", "five tokens are kept whole", None]
+    fields = {"n": {"type": "token_count", "source_field": "text"}}
+
+    rows = rows_of(bench, [{"text": t} for t in texts], transformations={"computed_fields": fields}, max_tokens=5)
+
+    assert [row["n"] for row in rows] == [2, 8, 5, None]
+    assert asked == [texts[1]]
 
 
 def test_an_empty_file_needs_no_columns(bench: Bench) -> None:

@@ -12,10 +12,10 @@ from tos.exceptions import TosClientError, TosServerError
 from tos.models2 import GenericInput, UploadedPart
 
 from modelcall.errors import FatalError
-from modelcall.fs.tos.filesystem import TosFileSystem, tos_file_system
+from modelcall.fs.tos.filesystem import TosFileSystem
 from modelcall.fs.tos.places import Place
 from modelcall.fs.tos.writing import abort_upload
-from modelcall.types import Secret
+from modelcall.types import Secret, TosAccess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -62,13 +62,14 @@ class Live:
 
 def store(*, region: str | None = None) -> TosFileSystem:
     token = VARIABLES.get("TOS_SECURITY_TOKEN")
-    return tos_file_system(
+    access = TosAccess(
         endpoint=VARIABLES["TOS_ENDPOINT"],
         region=region or VARIABLES.get("TOS_REGION") or VARIABLES["REGION"],
         access_key=Secret(VARIABLES["TOS_ACCESS_KEY"]),
         secret_key=Secret(VARIABLES["TOS_SECRET_KEY"]),
         security_token=Secret(token) if token else None,
     )
+    return TosFileSystem(access)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from modelcall.fs.contract import FileSystemContract
 from modelcall.registry import load
-from modelcall.types import Secret
+from modelcall.types import Secret, TosAccess
 from tests.fs_tos.kit import ROOT
 
 if TYPE_CHECKING:
@@ -38,13 +38,8 @@ class TestTosWithFaults(TestTos):
 def test_the_registrys_name_leads_to_a_store(tos: LocalTos) -> None:
     options = tos.options
     make = load("filesystems", "tos").target
-    fs = make(
-        endpoint=f"http://{options.endpoint}",
-        region=options.region,
-        access_key=Secret(options.access_key),
-        secret_key=Secret(options.secret_key),
-        security_token=None,
-    )
+    key, secret = Secret(options.access_key), Secret(options.secret_key)
+    fs = make(TosAccess(f"http://{options.endpoint}", options.region, key, secret))
     fs.replace(f"{ROOT}/a", b"x")
     assert tos.read("folder/a") == b"x"
     assert fs.capabilities.content_etags

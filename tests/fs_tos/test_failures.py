@@ -9,10 +9,9 @@ import pytest
 
 from modelcall.errors import FatalError, FileFailure
 from modelcall.fs.errors import storage_failure
-from modelcall.fs.tos.client import TosSettings
 from modelcall.fs.tos.filesystem import TosFileSystem
 from modelcall.mock.tos.thread import LocalTos
-from modelcall.types import Secret
+from modelcall.types import Secret, TosAccess
 from tests.fs_tos.kit import ROOT, store
 from tests.mock_tos.sdk import BUCKET, small
 
@@ -41,14 +40,14 @@ def wrong(tos: LocalTos, **changes: str) -> TosFileSystem:
     right = {"region": options.region, "access_key": options.access_key, "secret_key": options.secret_key, **changes}
     token = right.get("security_token")
     return TosFileSystem(
-        TosSettings(
+        TosAccess(
             endpoint=f"http://{options.endpoint}",
             region=right["region"],
             access_key=Secret(right["access_key"]),
             secret_key=Secret(right["secret_key"]),
             security_token=Secret(token) if token else None,
-            budget=0.3,
-        )
+        ),
+        budget=0.3,
     )
 
 

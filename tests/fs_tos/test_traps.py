@@ -10,8 +10,8 @@ import pytest
 
 from modelcall.errors import ConfigError, FatalError
 from modelcall.fs.tos import reading
-from modelcall.fs.tos.client import TosCalls, TosSettings
-from modelcall.types import Secret
+from modelcall.fs.tos.client import TosCalls
+from modelcall.types import Secret, TosAccess
 from tests.fs_tos.kit import PART, ROOT, store
 from tests.mock_tos.sdk import BUCKET
 
@@ -141,4 +141,4 @@ def test_what_keeps_failing_is_given_up_after_the_budget(tos: LocalTos) -> None:
 def test_an_endpoint_of_another_protocol_is_refused() -> None:
     secret = Secret("x")
     with pytest.raises(ConfigError, match="speaks S3"):
-        TosCalls(TosSettings("https://tos-s3-cn-beijing.volces.com", "cn-beijing", secret, secret))
+        TosCalls(TosAccess("https://tos-s3-cn-beijing.volces.com", "cn-beijing", secret, secret))

@@ -30,7 +30,7 @@ from modelcall.observe import (
     status_json,
     status_name,
 )
-from modelcall.observe.status_file import FRESH_SECONDS, forget, read, records, unreadable
+from modelcall.observe.status_file import FRESH_SECONDS, forget, look, read
 from modelcall.state.lock import Process, this_process
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -186,19 +186,16 @@ def test_life_is_judged_by_process_and_start_time_or_from_afar_by_age(tmp_path: 
 def test_what_is_no_status_is_passed_over_and_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
     (tmp_path / "b.json").write_text(json.dumps(status_json(status())))
-    assert [record.path.name for record in records(tmp_path)] == ["b.json"]
-    assert [path.name for path in unreadable(tmp_path)] == ["a.json"]
+    told, others = look(tmp_path)
+    assert [record.path.name for record in told] == ["b.json"]
+    assert [path.name for path in others] == ["a.json"]
 
 
 def test_a_pattern_is_any_part_of_a_name(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(status_json(status())))
-    assert [len(list(records(tmp_path, pattern))) for pattern in ("", "ver", "rivers", "Rivers", "*")] == [
-        1,
-        1,
-        1,
-        0,
-        0,
-    ]
+    (record,) = look(tmp_path)[0]
+    wanted = {"": True, "ver": True, "rivers": True, "Rivers": False, "*": False}
+    assert {pattern: record.is_meant(pattern) for pattern in wanted} == wanted
 
 
 def test_forgetting_removes_only_what_belongs_to_the_run(tmp_path: Path) -> None:

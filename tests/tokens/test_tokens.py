@@ -18,7 +18,7 @@ from tokenizers.models import BPE
 
 from modelcall import tokens
 from modelcall.errors import ConfigError
-from modelcall.tokens import EMBEDDED, BytePairs, Characters, open_tokenizer
+from modelcall.tokens import EMBEDDED, BytePairs, Characters, identity_of, open_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,6 +168,21 @@ def test_tokenizers_are_told_apart_by_what_they_give(model_file: str, tmp_path: 
     assert len({open_tokenizer(name).identity for name in (*EMBEDDED, "characters", model_file)}) == 4
 
 
+def test_an_identity_is_told_without_a_vocabulary(model_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = (*EMBEDDED, "characters", model_file)
+    identities = [open_tokenizer(name).identity for name in names]
+    monkeypatch.setattr(tokens, "_embedded", lambda name: pytest.fail(f"{name} was loaded"))
+
+    assert [identity_of(name) for name in names] == identities
+
+
+def test_without_a_package_that_holds_it_a_vocabulary_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_PACKAGES", ("no_such_package",))
+
+    with pytest.raises(ConfigError, match="no package holds the vocabulary o200k"):
+        identity_of("o200k")
+
+
 def test_lone_surrogates_are_an_error(tokenizer: Tokenizer) -> None:
     if isinstance(tokenizer, Characters):
         return
@@ -185,8 +200,9 @@ def test_what_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
         (str(tmp_path / "none.json"), "none.json: the tokenizer cannot be read: No such file"),
         (str(broken), "broken.json: the tokenizers library cannot read it"),
     ]:
-        with pytest.raises(ConfigError, match=said):
-            open_tokenizer(name)
+        for look in (open_tokenizer, identity_of):
+            with pytest.raises(ConfigError, match=said):
+                look(name)
 
 
 def test_without_the_library_a_file_names_what_to_install(model_file: str, monkeypatch: pytest.MonkeyPatch) -> None:

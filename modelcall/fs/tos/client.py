@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import tos
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modelcall.fs.tos.places import Place
-    from modelcall.types import Secret
+    from modelcall.types import TosAccess
 
 T = TypeVar("T")
 
@@ -33,28 +32,14 @@ BUDGET_SECONDS: Final = 120.0
 _CONNECTIONS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class TosSettings:
-    """Where TOS is, and who asks."""
-
-    endpoint: str
-    """``https://tos-cn-beijing.ivolces.com``; of the TOS protocol, not of its imitation of S3."""
-    region: str
-    access_key: Secret
-    secret_key: Secret
-    security_token: Secret | None = None
-    budget: float = BUDGET_SECONDS
-    """Seconds an operation is tried again."""
-
-
 class TosCalls:
-    """Calls to TOS. Threads may share it; the event loop must not call it."""
+    """Calls to TOS, each tried again for ``budget`` seconds. Threads may share it; the event loop must not call it."""
 
-    def __init__(self, settings: TosSettings) -> None:
-        self._budget = settings.budget
-        self._who = f"endpoint {settings.endpoint}, region {settings.region}"
-        self.sdk = _client(settings, check=crc_is_fast)
-        self.reading = _client(settings, check=False)
+    def __init__(self, access: TosAccess, *, budget: float = BUDGET_SECONDS) -> None:
+        self._budget = budget
+        self._who = f"endpoint {access.endpoint}, region {access.region}"
+        self.sdk = _client(access, check=crc_is_fast)
+        self.reading = _client(access, check=False)
         """For ranges, of which TOS has no checksum: the SDK would compute one in vain."""
 
     def close(self) -> None:
@@ -111,17 +96,17 @@ def checksum(data: bytes | bytearray) -> str | None:
     return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
-def _client(settings: TosSettings, *, check: bool) -> Any:  # noqa: ANN401  the SDK has no types
-    endpoint = settings.endpoint.rstrip("/")
+def _client(access: TosAccess, *, check: bool) -> Any:  # noqa: ANN401  the SDK has no types
+    endpoint = access.endpoint.rstrip("/")
     if "tos-s3-" in endpoint:
         hint = "Take the endpoint of TOS itself: the same name without s3-."
         raise ConfigError(f"TOS_ENDPOINT {endpoint} speaks S3, which is another protocol", hint=hint)
     return tos.TosClientV2(
-        settings.access_key.reveal(),
-        settings.secret_key.reveal(),
+        access.access_key.reveal(),
+        access.secret_key.reveal(),
         endpoint,
-        settings.region,
-        security_token=settings.security_token.reveal() if settings.security_token else None,
+        access.region,
+        security_token=access.security_token.reveal() if access.security_token else None,
         max_retry_count=0,
         max_connections=_CONNECTIONS,
         enable_crc=check,

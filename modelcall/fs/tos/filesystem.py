@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from modelcall.fs.base import Capabilities, FileStat, FileSystem, is_hidden
 from modelcall.fs.ranges import RangeReader
 from modelcall.fs.threads import Threads
-from modelcall.fs.tos.client import TosCalls, TosSettings
+from modelcall.fs.tos.client import BUDGET_SECONDS, TosCalls
 from modelcall.fs.tos.places import Place, object_place, place
 from modelcall.fs.tos.reading import fetch, fetch_whole
 from modelcall.fs.tos.writing import TosSink, abort_upload, put
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from modelcall.types import Secret
+    from modelcall.types import TosAccess
 
 THREADS: Final = 16
 """Requests of parts and ranges at a time, of all open objects together; and of whoever makes many calls, each."""
@@ -33,8 +33,8 @@ class TosFileSystem(FileSystem):
 
     capabilities = Capabilities(atomic=True, put_if_absent=True, calls_at_once=THREADS, content_etags=True)
 
-    def __init__(self, settings: TosSettings) -> None:
-        self._calls = TosCalls(settings)
+    def __init__(self, access: TosAccess, *, budget: float = BUDGET_SECONDS) -> None:
+        self._calls = TosCalls(access, budget=budget)
         self._pool = Threads(THREADS, "modelcall-tos")
 
     def open(self, path: str, mode: str = "rb") -> BinaryIO:
@@ -158,13 +158,6 @@ class TosFileSystem(FileSystem):
         """Return one page of a listing: the SDK's own paging ends after a thousand entries, without a word."""
         bucket = Place(at.bucket, "")
         return self._calls.do(self._calls.sdk.list_objects_type2, bucket, prefix=prefix, list_only_once=True, **options)
-
-
-def tos_file_system(
-    *, endpoint: str, region: str, access_key: Secret, secret_key: Secret, security_token: Secret | None = None
-) -> TosFileSystem:
-    """Return the store at an endpoint of TOS; what the registry's name ``tos`` leads to."""
-    return TosFileSystem(TosSettings(endpoint, region, access_key, secret_key, security_token))
 
 
 def _bare(etag: str) -> str:

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import yaml
-from pydantic import TypeAdapter, ValidationError
-
-from modelcall.config.fields import Duration
 from modelcall.config.suggest import did_you_mean
 from modelcall.errors import ConfigError, Mistake
 from modelcall.mock.faults.catalogue import FAULTS, MIX
 from modelcall.mock.faults.positions import POSITIONS_HELP, parse_position
+from modelcall.mock.written import SUFFIXES, is_between, load_rules, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _Raw: TypeAlias = dict[str, Any]
 
-_DURATION: TypeAdapter[float] = TypeAdapter(Duration)
 _LONGEST = 1e9
-_FILE_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +50,9 @@ class FaultRule:
     def _mistakes(self) -> Iterable[str]:
         if self.fault not in FAULTS and self.fault != MIX:
             yield f'unknown fault "{self.fault}"{did_you_mean(self.fault, (*FAULTS, MIX))}'
-        if not _is_amount(self.rate, most=1):
+        if not is_between(self.rate, 0, 1):
             yield f"the rate must be from 0 to 1, got {self.rate!r}"
-        if self.seconds is not None and not _is_amount(self.seconds, most=_LONGEST):
+        if self.seconds is not None and not is_between(self.seconds, 0, _LONGEST):
             yield f'seconds must be 0 or more, or a time such as "50ms" or "2s", got {self.seconds!r}'
         if self.position is not None and parse_position(self.position) is None:
             yield f'unknown position "{self.position}"; positions are {POSITIONS_HELP}'
@@ -104,20 +98,10 @@ def _raw_rules(
     for rule in written:
         if isinstance(rule, Mapping):
             yield from _checked(dict(rule), mistakes)
-        elif rule.lower().endswith(_FILE_SUFFIXES):
-            yield from _from_value(_load(rule, mistakes), mistakes)
+        elif rule.lower().endswith(SUFFIXES):
+            yield from _from_value(load_rules(rule, mistakes), mistakes)
         else:
             yield _from_text(rule, mistakes)
-
-
-def _load(name: str, mistakes: list[Mistake]) -> object:
-    try:
-        return yaml.safe_load(Path(name).read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        mistakes.append(Mistake(f"cannot be read: {getattr(error, 'strerror', None) or 'no UTF-8 text'}", where=name))
-    except yaml.YAMLError as error:
-        mistakes.append(Mistake(f"is not YAML: {' '.join(str(error).split())}", where=name))
-    return {}
 
 
 def _from_text(text: str, mistakes: list[Mistake]) -> _Raw:
@@ -126,7 +110,7 @@ def _from_text(text: str, mistakes: list[Mistake]) -> _Raw:
     for part in rest:
         if _is_number(part) and "rate" not in raw:
             raw["rate"] = float(part)
-        elif (seconds := _duration(part)) is not None:
+        elif (seconds := seconds_of(part)) is not None:
             raw["seconds"] = seconds
         elif parse_position(part) is not None:
             raw["position"] = part
@@ -155,13 +139,9 @@ def _checked(raw: _Raw, mistakes: list[Mistake]) -> Iterable[_Raw]:
         mistakes.append(Mistake("a rule lacks the key `fault`", path="faults"))
     elif not unknown:
         if isinstance(raw.get("seconds"), str):
-            seconds = _duration(raw["seconds"])
+            seconds = seconds_of(raw["seconds"])
             raw = {**raw, "seconds": raw["seconds"] if seconds is None else seconds}
         yield raw
-
-
-def _is_amount(value: object, *, most: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
 
 
 def _is_number(text: str) -> bool:
@@ -170,10 +150,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _duration(text: str) -> float | None:
-    try:
-        return _DURATION.validate_python(text)
-    except ValidationError:
-        return None

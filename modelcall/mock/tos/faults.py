@@ -5,23 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
-from modelcall.config.fields import Duration
 from modelcall.config.suggest import did_you_mean
 from modelcall.errors import ConfigError, Mistake
 from modelcall.mock.tos.kinds import KINDS, MIX
+from modelcall.mock.written import SUFFIXES, is_between, load_rules, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Written: TypeAlias = "str | Mapping[str, Any]"
 
-_SUFFIXES: Final = (".yaml", ".yml", ".json")
 _HINT: Final = "Faults are written NAME=RATE[,FIELD=VALUE…] or STATUS=RATE[,FIELD=VALUE…], or stand in a YAML file."
 
 
@@ -65,7 +62,7 @@ class TosFault:
             yield f'unknown fault "{self.fault}"{did_you_mean(self.fault, (*KINDS, MIX))}'
         for name, least, most in _BOUNDS:
             value = getattr(self, name)
-            if value is not None and not _is_between(value, least, most, whole=name not in {"rate", "seconds"}):
+            if value is not None and not is_between(value, least, most, whole=name not in {"rate", "seconds"}):
                 yield f"{name} must be from {least} to {most}, got {value!r}"
         for name in ("op", "key"):
             if not _is_pattern(getattr(self, name)):
@@ -113,22 +110,12 @@ def _raw(written: object, mistakes: list[Mistake]) -> Iterable[dict[str, Any]]:
         for rule in written:
             if isinstance(rule, Mapping):
                 yield dict(rule)
-            elif isinstance(rule, str) and rule.lower().endswith(_SUFFIXES):
-                yield from _raw(_load(rule, mistakes), mistakes)
+            elif isinstance(rule, str) and rule.lower().endswith(SUFFIXES):
+                yield from _raw(load_rules(rule, mistakes), mistakes)
             else:
                 yield _from_text(str(rule))
     else:
         mistakes.append(Mistake("must be a mapping of names and rates, or a list of rules", path="faults"))
-
-
-def _load(name: str, mistakes: list[Mistake]) -> object:
-    try:
-        return yaml.safe_load(Path(name).read_text(encoding="utf-8")) or []
-    except (OSError, UnicodeDecodeError) as error:
-        mistakes.append(Mistake(f"cannot be read: {getattr(error, 'strerror', None) or 'no UTF-8 text'}", where=name))
-    except yaml.YAMLError as error:
-        mistakes.append(Mistake(f"is not YAML: {' '.join(str(error).split())}", where=name))
-    return []
 
 
 def _from_text(text: str) -> dict[str, Any]:
@@ -159,20 +146,9 @@ def _rule(raw: dict[str, Any]) -> TosFault:
         if raw.get(name) is not None:
             raw[name] = str(raw[name])
     if isinstance(raw.get("seconds"), str):
-        raw["seconds"] = _seconds(raw["seconds"])
+        seconds = seconds_of(raw["seconds"])
+        raw["seconds"] = raw["seconds"] if seconds is None else seconds
     return TosFault(**raw)
-
-
-def _seconds(text: str) -> float | str:
-    try:
-        return TypeAdapter[float](Duration).validate_python(text)
-    except ValidationError:
-        return text
-
-
-def _is_between(value: object, least: float, most: float, *, whole: bool) -> bool:
-    kinds = int if whole else (int, float)
-    return isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most
 
 
 def _is_pattern(text: str | None) -> bool:

@@ -39,9 +39,9 @@ class Answer:
         return len(self.body) + sum(extent.length for extent in self.extents)
 
 
-def json_answer(value: Any, *, crc64: int | None = None, headers: Headers | None = None) -> Answer:  # noqa: ANN401  JSON
+def json_answer(value: Any, *, crc64: int | None = None) -> Answer:  # noqa: ANN401  any JSON value
     """Return a 200 with a JSON body."""
-    return Answer(headers={"content-type": JSON_TYPE, **(headers or {})}, body=orjson.dumps(value), crc64=crc64)
+    return Answer(headers={"content-type": JSON_TYPE}, body=orjson.dumps(value), crc64=crc64)
 
 
 class Refused(Exception):  # noqa: N818  an answer of the server, not its failure

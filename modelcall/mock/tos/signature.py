@@ -149,10 +149,5 @@ def skewed() -> Refused:
     return _denied("RequestTimeTooSkewed", "The time of the request and of the server differ too much.")
 
 
-def expired_token() -> Refused:
-    """Return the refusal of a session that is over."""
-    return _denied("ExpiredToken", "The security token has expired.")
-
-
 def _denied(code: str, message: str) -> Refused:
     return Refused(403, code, message)

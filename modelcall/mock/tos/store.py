@@ -214,10 +214,11 @@ class Store:
             conditions.check(self.bucket(bucket).versions.get(key))
             self._set(bucket, key, version)
 
-    def remove(self, bucket: str, key: str) -> bool:
-        """Take an object away; whether there was one."""
+    def remove(self, bucket: str, key: str) -> None:
+        """Take an object away, if there is one."""
         with self.lock:
-            return key in self.bucket(bucket).versions and self._set(bucket, key, None)
+            if key in self.bucket(bucket).versions:
+                self._set(bucket, key, None)
 
     def rename(self, bucket: str, key: str, new_key: str, conditions: Conditions) -> None:
         """Move an object to another name, in two steps that no reader can see between.
@@ -232,10 +233,9 @@ class Store:
             self._set(bucket, new_key, version)
             self._tell(Change(bucket, key, version, None))
 
-    def _set(self, bucket: str, key: str, version: Version | None) -> bool:
+    def _set(self, bucket: str, key: str, version: Version | None) -> None:
         before = self.bucket(bucket).set(key, version)
         self._tell(Change(bucket, key, before, version))
-        return True
 
     def _tell(self, change: Change) -> None:
         for watcher in tuple(self.watchers):
