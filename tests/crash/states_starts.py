@@ -38,7 +38,7 @@ from modelcall.state.lock import Process
 from modelcall.state.manifest import Entry, Manifest
 from modelcall.state.run import noted_runs
 from modelcall.state.shard import OutputFolder, output_at
-from modelcall.task_manager import scoring, task_run
+from modelcall.task_manager import plans, scoring, task_run
 from modelcall.task_manager.summary import Invocation, Stop, Summary
 from modelcall.types import ErrorType, Outcome, Permit, RowRef
 from tests.crash.states_disk import Recorder, Row, State, rows_in
@@ -138,7 +138,7 @@ class Desk:
                 stack.enter_context(patch.object(module, "ThreadPoolExecutor", _AtOnce))
             stack.enter_context(patch.object(Process, "is_alive", new=False))
             stack.enter_context(patch.object(scoring, "resolved_config", lambda _: {}))  # slow, and read by nobody
-            stack.enter_context(patch.object(task_run, "_plan_scorer", lambda *_: plan))
+            stack.enter_context(patch.object(plans, "_scorer", lambda *_: plan))
             run = task_run.TaskRun(self._loaded, Invocation(), listener=(seen := Seen()), stop=Stop(), now=NOW)
             try:
                 with asyncio.Runner(loop_factory=_Loop) as loop:
