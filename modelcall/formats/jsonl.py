@@ -8,6 +8,7 @@ keeps its place. ``.gz`` and ``.zst`` are unpacked on the way.
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ class JsonlSource:
         self._name = name
         self._max_line_bytes = max_line_bytes
         self._settled = None if unified is None else (unified.schema, list(unified.json_text))
+        self._shapes: dict[str, Shape] | None = None
         self.blank_lines = 0
         """Blank lines in what the latest pass has read."""
         self.row_count = 0
@@ -75,9 +77,17 @@ class JsonlSource:
     def rows_left(
         self, columns: Sequence[str] | None, *, recorded: RowSelection, chunk_rows: int, limit: int | None = None
     ) -> Iterator[list[tuple[int, AnyRow]]]:
-        """Rows to score; numbers as written, integers of any size."""
+        """Rows to score; numbers as written, integers of any size. If they are all rows, their types are known then."""
+        shapes: dict[str, Shape] = {}
+        read = 0
         for lines in _batched(self._lines(limit, recorded), chunk_rows):
-            yield [(line.row, _chosen(self._parse(line), columns)) for line in lines]
+            rows = [self._parse(line) for line in lines]
+            if read == lines[0].row and len(shapes) <= MAX_COLUMNS:  # else they are not all
+                _observe(rows, shapes)
+                read += len(rows)
+            yield [(line.row, _chosen(row, columns)) for line, row in zip(lines, rows, strict=True)]
+        if limit is None and read == self.row_count and len(shapes) <= MAX_COLUMNS:
+            self._shapes = shapes
 
     def expected_rows(self, size: int) -> int | None:
         """Rows by the length of those that were read; of compressed text there is no telling."""
@@ -87,11 +97,7 @@ class JsonlSource:
 
     def column_names(self) -> list[str]:
         """Names of all columns, in order of first appearance; reads the file."""
-        names: dict[str, None] = {}
-        for row in self._good_rows():
-            names |= dict.fromkeys(row)
-            self._check_columns(names)
-        return list(names)
+        return list(self.types())
 
     def schema(self) -> tuple[pa.Schema, list[str]]:
         """Arrow schema as settled over the whole file by :class:`~modelcall.formats.settle.Shape`; reads it once."""
@@ -102,15 +108,14 @@ class JsonlSource:
         return self._settled
 
     def types(self) -> dict[str, Shape]:
-        """What the values of each column have in common; reads the file."""
-        shapes: dict[str, Shape] = {}
-        for row in self._good_rows():
-            for name, value in row.items():
-                if (shape := shapes.get(name)) is None:
-                    shape = shapes[name] = Shape()
-                    self._check_columns(shapes)
-                shape.observe(value)
-        return shapes
+        """What the values of each column have in common; reads the file, unless all its rows have been read before."""
+        if self._shapes is None:
+            shapes: dict[str, Shape] = {}
+            for lines in _batched(self._lines(), BATCH_ROWS):
+                _observe([self._parse(line) for line in lines], shapes)
+                self._check_columns(shapes)
+            self._shapes = shapes
+        return self._shapes
 
     def batches(self, schema: pa.Schema, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Columns in ``schema``; a JSON text column holds each value's text as it stands in the file."""
@@ -165,12 +170,8 @@ class JsonlSource:
         except ValueError as error:
             return BadRow(f"line {line.number}: {error}")
 
-    def _good_rows(self) -> Iterator[Row]:
-        parsed = map(self._parse, self._lines())
-        return (row for row in parsed if not isinstance(row, BadRow))
-
-    def _check_columns(self, names: dict[str, Any]) -> None:
-        if len(names) > MAX_COLUMNS:
+    def _check_columns(self, shapes: dict[str, Shape]) -> None:
+        if len(shapes) > MAX_COLUMNS:
             raise FileFailure(
                 f"{self._name}: its rows have more than {MAX_COLUMNS} different keys",
                 hint="Put values that are keyed by an id under one key.",
@@ -198,6 +199,19 @@ class JsonlSource:
             return line.text
         written = {key: f"{key_text}:{text}" for key, key_text, text in members(line.text.decode())}
         return f"{{{','.join(written[name] for name in columns if name in written)}}}".encode()
+
+
+def _observe(rows: Sequence[AnyRow], shapes: dict[str, Shape]) -> None:
+    """Take the values of some rows into account, column by column."""
+    columns: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        if not isinstance(row, BadRow):
+            for name, value in row.items():
+                columns[name].append(value)
+    for name, values in columns.items():
+        if name not in shapes:
+            shapes[name] = Shape()
+        shapes[name].observe_all(values)
 
 
 def _chosen(row: AnyRow, columns: Sequence[str] | None) -> AnyRow:

@@ -53,7 +53,7 @@ class OpenFile:
     ) -> None:
         self.job = job
         self._plan = plan
-        self._source = source
+        self.source = source
         self.journal = journal
         self.rows = 0
         self._listener = listener
@@ -70,7 +70,7 @@ class OpenFile:
         """
         plan = self._plan
         wanted = None if plan.columns is None else [*plan.columns, *sorted(plan.added)]
-        chunks = self._source.rows_left(
+        chunks = self.source.rows_left(
             wanted, recorded=self.journal.recorded, chunk_rows=plan.chunk_rows, limit=self.job.row_limit
         )
         loop = asyncio.get_running_loop()
@@ -80,7 +80,7 @@ class OpenFile:
                 coming = loop.run_in_executor(threads, _next, chunks)
                 for index, row in chunk:
                     await self._issue(index, row, window)
-            self.rows = self._source.row_count
+            self.rows = self.source.row_count
         finally:
             self._finish_one()
             await asyncio.wait([coming])
@@ -104,7 +104,7 @@ class OpenFile:
         """How many rows the file, of ``size`` bytes, seems to have: exact once it is read; None: nobody can tell."""
         if self.rows:
             return self.rows
-        expected = self._source.expected_rows(size)
+        expected = self.source.expected_rows(size)
         return expected if expected is None or self.job.row_limit is None else min(expected, self.job.row_limit)
 
     def _ref(self, index: int) -> RowRef:

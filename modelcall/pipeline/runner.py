@@ -223,7 +223,9 @@ class Runner:
         await self._journal.secure()
         large = file.job.listed.size >= LARGE_BYTES
         async with self._publishing_large if large else self._publishing:
-            entry = await self._blocking(partial(self._publisher.publish, file.job, file.journal, rows=file.rows))
+            entry = await self._blocking(
+                partial(self._publisher.publish, file.job, file.source, file.journal, rows=file.rows)
+            )
             if entry.whole:  # else the journal will be needed, and is still to be synced
                 self._journal.close_file(file.job.name)
                 await self._blocking(file.journal.retire)
