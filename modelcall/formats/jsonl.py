@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pyarrow as pa
 
 from modelcall.errors import FileFailure
@@ -60,6 +62,8 @@ class JsonlSource:
         self._max_line_bytes = max_line_bytes
         self._settled = None if unified is None else (unified.schema, list(unified.json_text))
         self._shapes: dict[str, Shape] | None = None
+        self._is_good = False
+        """Whether all rows have been read, and none was bad: what is asked of them need not be asked again."""
         self.blank_lines = 0
         """Blank lines in what the latest pass has read."""
         self.row_count = 0
@@ -79,15 +83,15 @@ class JsonlSource:
     ) -> Iterator[list[tuple[int, AnyRow]]]:
         """Rows to score; numbers as written, integers of any size. If they are all rows, their types are known then."""
         shapes: dict[str, Shape] = {}
-        read = 0
+        read = bad = 0
         for lines in _batched(self._lines(limit, recorded), chunk_rows):
             rows = [self._parse(line) for line in lines]
             if read == lines[0].row and len(shapes) <= MAX_COLUMNS:  # else they are not all
-                _observe(rows, shapes)
+                bad += _observe(rows, shapes)
                 read += len(rows)
             yield [(line.row, _chosen(row, columns)) for line, row in zip(lines, rows, strict=True)]
         if limit is None and read == self.row_count and len(shapes) <= MAX_COLUMNS:
-            self._shapes = shapes
+            self._shapes, self._is_good = shapes, not bad
 
     def expected_rows(self, size: int) -> int | None:
         """Rows by the length of those that were read; of compressed text there is no telling."""
@@ -111,10 +115,11 @@ class JsonlSource:
         """What the values of each column have in common; reads the file, unless all its rows have been read before."""
         if self._shapes is None:
             shapes: dict[str, Shape] = {}
+            bad = 0
             for lines in _batched(self._lines(), BATCH_ROWS):
-                _observe([self._parse(line) for line in lines], shapes)
+                bad += _observe([self._parse(line) for line in lines], shapes)
                 self._check_columns(shapes)
-            self._shapes = shapes
+            self._shapes, self._is_good = shapes, not bad
         return self._shapes
 
     def batches(self, schema: pa.Schema, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
@@ -170,6 +175,17 @@ class JsonlSource:
         except ValueError as error:
             return BadRow(f"line {line.number}: {error}")
 
+    def _parse_again(self, line: _Line) -> AnyRow:
+        """Read a line for columns that have a type; quickly, if all lines are known to be good.
+
+        orjson makes floats of integers beyond 64 bit, but a column of those has no type.
+        """
+        if self._is_good and line.text is not None:
+            with suppress(orjson.JSONDecodeError):
+                row: Row = orjson.loads(line.text)
+                return row
+        return self._parse(line)
+
     def _check_columns(self, shapes: dict[str, Shape]) -> None:
         if len(shapes) > MAX_COLUMNS:
             raise FileFailure(
@@ -178,7 +194,7 @@ class JsonlSource:
             )
 
     def _cells(self, line: _Line, texts: frozenset[str]) -> Row:
-        row = self._parse(line)
+        row = self._parse_again(line) if not texts else self._parse(line)
         if isinstance(row, BadRow) or line.text is None:
             self._note(row)
             return {}
@@ -193,7 +209,7 @@ class JsonlSource:
             self.bad_rows.append(row.reason)
 
     def _record(self, line: _Line, columns: Sequence[str] | None) -> bytes:
-        if line.text is None or isinstance(self._parse(line), BadRow):
+        if line.text is None or not (self._is_good or isinstance(self._parse(line), dict)):
             return b"{}"
         if columns is None:
             return line.text
@@ -201,17 +217,21 @@ class JsonlSource:
         return f"{{{','.join(written[name] for name in columns if name in written)}}}".encode()
 
 
-def _observe(rows: Sequence[AnyRow], shapes: dict[str, Shape]) -> None:
-    """Take the values of some rows into account, column by column."""
+def _observe(rows: Sequence[AnyRow], shapes: dict[str, Shape]) -> int:
+    """Take the values of some rows into account, column by column; return how many rows are bad."""
     columns: defaultdict[str, list[Any]] = defaultdict(list)
+    bad = 0
     for row in rows:
-        if not isinstance(row, BadRow):
-            for name, value in row.items():
-                columns[name].append(value)
+        if isinstance(row, BadRow):
+            bad += 1
+            continue
+        for name, value in row.items():
+            columns[name].append(value)
     for name, values in columns.items():
         if name not in shapes:
             shapes[name] = Shape()
         shapes[name].observe_all(values)
+    return bad
 
 
 def _chosen(row: AnyRow, columns: Sequence[str] | None) -> AnyRow:

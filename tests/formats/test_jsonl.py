@@ -241,6 +241,40 @@ def test_types_are_those_of_all_rows_whatever_was_read_before(
     assert source.schema() == _source(data).schema()
 
 
+ODD_LINES = [
+    '{"a": 1, "b": "x"}',
+    '{"a": -0, "b": "\\ud83d\\ude00"}',
+    '{"a": 18446744073709551615}',
+    '{"a": 18446744073709551616}',
+    '{"a": 1.5e300}',
+    '{"a": 1, "a": 1}',
+    '{"b": "y", "c": 1' + "0" * 400 + "}",
+    '{"b": {"x": 1}}',
+    '{"a": 1, "a": 2}',
+    '{"b": "\\ud800"}',
+    '{"a": NaN}',
+    '{"a": ' + "[" * 300 + "]" * 300 + "}",
+    "bad",
+]
+
+
+@given(lines=st.lists(st.sampled_from(ODD_LINES), max_size=6), is_read=st.booleans())
+def test_what_is_published_is_what_was_read_whatever_is_known_by_then(lines: list[str], is_read: bool) -> None:
+    source = _source("\n".join(lines).encode())
+    rows = [
+        row if isinstance(row, dict) else {}
+        for row in (_rows(source) if is_read else _rows(_source("\n".join(lines).encode())))
+    ]
+    schema, texts = source.schema()
+    table = pa.Table.from_batches(source.batches(schema), schema)
+    assert [{name: row.get(name) for name in schema.names if name not in texts} for row in rows] == (
+        table.drop_columns(texts).to_pylist() if len(texts) < len(schema) else [{}] * len(rows)
+    )
+    assert list(itertools.chain.from_iterable(source.records(None))) == [
+        line.encode() if row else b"{}" for line, row in zip(lines, rows, strict=True)
+    ]
+
+
 def test_a_file_whose_rows_were_all_read_is_not_read_again_for_its_types() -> None:
     opened: list[int] = []
 
