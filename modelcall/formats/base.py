@@ -72,6 +72,8 @@ class Source(Protocol):
     """Lines with nothing on them that the last pass over the file came by; they are no rows."""
     row_count: int
     """Rows that the last pass of :meth:`rows_left` came by, those passed over too."""
+    learned: object
+    """What the last pass of :meth:`rows_left` tells of the rows that it gave, for :meth:`know`; picklable."""
     bad_rows: list[str]
     """Of rows that the last pass of :meth:`batches` could not read, why: of each of the first, up to a hundred."""
     bad_row_count: int
@@ -85,6 +87,9 @@ class Source(Protocol):
         Only ``columns`` (None: all), only among the first ``limit`` rows. A column that the file lacks is left out.
         Passing over recorded rows costs next to nothing, or a resumed file of millions would begin late.
         """
+
+    def know(self, learned: Sequence[object], *, rows: int) -> None:
+        """Take over what passes over parts of the same file have learned; of all ``rows``, less must be found out."""
 
     def expected_rows(self, size: int) -> int | None:
         """How many rows a file of ``size`` bytes seems to have, by what was read of it; None: there is no telling."""

@@ -8,9 +8,13 @@ keeps its place. ``.gz`` and ``.zst`` are unpacked on the way.
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pyarrow as pa
 
 from modelcall.errors import FileFailure
@@ -48,6 +52,18 @@ class _Line:
     """Without white space around it; None: too long."""
 
 
+@dataclass(slots=True)
+class Learned:
+    """What the rows of a file, from one to another, have in common."""
+
+    start: int
+    stop: int
+    """Behind the last one."""
+    shapes: dict[str, Shape]
+    bad: int = 0
+    """Rows that are none."""
+
+
 class JsonlSource:
     """A JSON Lines file. A blank line is no row; :attr:`blank_lines` counts them."""
 
@@ -58,6 +74,10 @@ class JsonlSource:
         self._name = name
         self._max_line_bytes = max_line_bytes
         self._settled = None if unified is None else (unified.schema, list(unified.json_text))
+        self._shapes: dict[str, Shape] | None = None
+        self.learned: object = None
+        self._is_good = False
+        """Whether all rows have been read, and none was bad: what is asked of them need not be asked again."""
         self.blank_lines = 0
         """Blank lines in what the latest pass has read."""
         self.row_count = 0
@@ -75,9 +95,33 @@ class JsonlSource:
     def rows_left(
         self, columns: Sequence[str] | None, *, recorded: RowSelection, chunk_rows: int, limit: int | None = None
     ) -> Iterator[list[tuple[int, AnyRow]]]:
-        """Rows to score; numbers as written, integers of any size."""
+        """Rows to score; numbers as written, integers of any size. If they are all rows, their types are known then."""
+        self.learned = None
+        learned: Learned | None = None
         for lines in _batched(self._lines(limit, recorded), chunk_rows):
-            yield [(line.row, _chosen(self._parse(line), columns)) for line in lines]
+            rows = [self._parse(line) for line in lines]
+            learned = learned or Learned(lines[0].row, lines[0].row, {})
+            if learned.stop == lines[0].row and len(learned.shapes) <= MAX_COLUMNS:  # else they are not all
+                learned.bad += _observe(rows, learned.shapes)
+                learned.stop += len(rows)
+            yield [(line.row, _chosen(row, columns)) for line, row in zip(lines, rows, strict=True)]
+        if learned is not None and learned.stop == self.row_count and len(learned.shapes) <= MAX_COLUMNS:
+            self.learned = learned
+            if limit is None:
+                self.know([learned], rows=self.row_count)
+
+    def know(self, learned: Sequence[object], *, rows: int) -> None:
+        """Take over the types of all rows, if the parts join from the first row to the last."""
+        parts = sorted((part for part in learned if isinstance(part, Learned)), key=attrgetter("start"))
+        stops = [0, *(part.stop for part in parts)]
+        shapes: dict[str, Shape] = {}
+        for part, begin in zip(parts, stops, strict=False):
+            if part.start != begin:
+                return
+            for name, shape in part.shapes.items():
+                shapes.setdefault(name, Shape()).merge(shape)
+        if stops[-1] == rows and len(shapes) <= MAX_COLUMNS:
+            self._shapes, self._is_good = shapes, not any(part.bad for part in parts)
 
     def expected_rows(self, size: int) -> int | None:
         """Rows by the length of those that were read; of compressed text there is no telling."""
@@ -87,11 +131,7 @@ class JsonlSource:
 
     def column_names(self) -> list[str]:
         """Names of all columns, in order of first appearance; reads the file."""
-        names: dict[str, None] = {}
-        for row in self._good_rows():
-            names |= dict.fromkeys(row)
-            self._check_columns(names)
-        return list(names)
+        return list(self.types())
 
     def schema(self) -> tuple[pa.Schema, list[str]]:
         """Arrow schema as settled over the whole file by :class:`~modelcall.formats.settle.Shape`; reads it once."""
@@ -102,15 +142,15 @@ class JsonlSource:
         return self._settled
 
     def types(self) -> dict[str, Shape]:
-        """What the values of each column have in common; reads the file."""
-        shapes: dict[str, Shape] = {}
-        for row in self._good_rows():
-            for name, value in row.items():
-                if (shape := shapes.get(name)) is None:
-                    shape = shapes[name] = Shape()
-                    self._check_columns(shapes)
-                shape.observe(value)
-        return shapes
+        """What the values of each column have in common; reads the file, unless all its rows have been read before."""
+        if self._shapes is None:
+            shapes: dict[str, Shape] = {}
+            bad = 0
+            for lines in _batched(self._lines(), BATCH_ROWS):
+                bad += _observe([self._parse(line) for line in lines], shapes)
+                self._check_columns(shapes)
+            self._shapes, self._is_good = shapes, not bad
+        return self._shapes
 
     def batches(self, schema: pa.Schema, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Columns in ``schema``; a JSON text column holds each value's text as it stands in the file."""
@@ -165,19 +205,26 @@ class JsonlSource:
         except ValueError as error:
             return BadRow(f"line {line.number}: {error}")
 
-    def _good_rows(self) -> Iterator[Row]:
-        parsed = map(self._parse, self._lines())
-        return (row for row in parsed if not isinstance(row, BadRow))
+    def _parse_again(self, line: _Line) -> AnyRow:
+        """Read a line for columns that have a type; quickly, if all lines are known to be good.
 
-    def _check_columns(self, names: dict[str, Any]) -> None:
-        if len(names) > MAX_COLUMNS:
+        orjson makes floats of integers beyond 64 bit, but a column of those has no type.
+        """
+        if self._is_good and line.text is not None:
+            with suppress(orjson.JSONDecodeError):
+                row: Row = orjson.loads(line.text)
+                return row
+        return self._parse(line)
+
+    def _check_columns(self, shapes: dict[str, Shape]) -> None:
+        if len(shapes) > MAX_COLUMNS:
             raise FileFailure(
                 f"{self._name}: its rows have more than {MAX_COLUMNS} different keys",
                 hint="Put values that are keyed by an id under one key.",
             )
 
     def _cells(self, line: _Line, texts: frozenset[str]) -> Row:
-        row = self._parse(line)
+        row = self._parse_again(line) if not texts else self._parse(line)
         if isinstance(row, BadRow) or line.text is None:
             self._note(row)
             return {}
@@ -192,12 +239,29 @@ class JsonlSource:
             self.bad_rows.append(row.reason)
 
     def _record(self, line: _Line, columns: Sequence[str] | None) -> bytes:
-        if line.text is None or isinstance(self._parse(line), BadRow):
+        if line.text is None or not (self._is_good or isinstance(self._parse(line), dict)):
             return b"{}"
         if columns is None:
             return line.text
         written = {key: f"{key_text}:{text}" for key, key_text, text in members(line.text.decode())}
         return f"{{{','.join(written[name] for name in columns if name in written)}}}".encode()
+
+
+def _observe(rows: Sequence[AnyRow], shapes: dict[str, Shape]) -> int:
+    """Take the values of some rows into account, column by column; return how many rows are bad."""
+    columns: defaultdict[str, list[Any]] = defaultdict(list)
+    bad = 0
+    for row in rows:
+        if isinstance(row, BadRow):
+            bad += 1
+            continue
+        for name, value in row.items():
+            columns[name].append(value)
+    for name, values in columns.items():
+        if name not in shapes:
+            shapes[name] = Shape()
+        shapes[name].observe_all(values)
+    return bad
 
 
 def _chosen(row: AnyRow, columns: Sequence[str] | None) -> AnyRow:

@@ -68,7 +68,7 @@ def _split(
     chunk: bytes, start: int, end: int, *, max_bytes: int, passed: Callable[[int], bool]
 ) -> Iterator[bytes | int | None]:
     """Split whole lines, the last one's end at ``end``, or pass over them; among blank ones that is hard to tell."""
-    if _MAYBE_BLANK.search(chunk, start - 1, end + 1) is None:
+    if passed(1) and _MAYBE_BLANK.search(chunk, start - 1, end + 1) is None:
         count = chunk.count(b"\n", start, end) + 1
         if passed(count):
             yield count

@@ -41,6 +41,7 @@ class ParquetSource:
         self._kept: BinaryIO | None = None
         self.blank_lines = 0
         self.row_count = 0
+        self.learned: object = None
         self.bad_rows: list[str] = []
         self.bad_row_count = 0
 
@@ -60,6 +61,9 @@ class ParquetSource:
             first, self.row_count = self.row_count, self.row_count + count
             if batch is not None and not recorded.covers(first, count):
                 yield [(index, row) for index, row in enumerate(_rows(batch, first), first) if index not in recorded]
+
+    def know(self, learned: Sequence[object], *, rows: int) -> None:
+        """The footer knows all."""
 
     def expected_rows(self, size: int) -> int | None:  # noqa: ARG002  the footer knows
         """Rows by the footer, once it was read."""

@@ -50,6 +50,17 @@ class Shape:
         else:
             self._kinds.add(_SCALARS.get(type(value), _TEXT))
 
+    def observe_all(self, values: list[Any]) -> None:
+        """Take many values into account; those of one simple type all at once."""
+        types = set(map(type, values))
+        if types in ({str}, {float}):
+            self._kinds.add(_SCALARS[types.pop()])
+        elif types == {int}:
+            self.observe_ints(min(values), max(values))
+        else:
+            for value in values:
+                self.observe(value)
+
     def merge(self, other: Shape) -> None:
         """Take all that another has seen into account."""
         if _TEXT in self._kinds:
@@ -91,14 +102,7 @@ class Shape:
         self._kinds.add("list")
         if self._items is None:
             self._items = self._deeper()
-        types = set(map(type, values))
-        if types == {float}:
-            self._items.observe_floats()
-        elif types == {int}:
-            self._items.observe_ints(min(values), max(values))
-        else:
-            for value in values:
-                self._items.observe(value)
+        self._items.observe_all(values)
 
     def _observe_struct(self, value: dict[str, Any]) -> None:
         if self._fields is None:

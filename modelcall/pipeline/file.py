@@ -53,7 +53,7 @@ class OpenFile:
     ) -> None:
         self.job = job
         self._plan = plan
-        self._source = source
+        self.source = source
         self.journal = journal
         self.rows = 0
         self._listener = listener
@@ -71,7 +71,7 @@ class OpenFile:
         plan = self._plan
         wanted = None if plan.columns is None else [*plan.columns, *sorted(plan.added)]
         part, recorded = self.job.part, self.journal.recorded
-        chunks = self._source.rows_left(
+        chunks = self.source.rows_left(
             wanted,
             recorded=recorded if part is None else From(part.start, recorded),
             chunk_rows=plan.chunk_rows,
@@ -84,7 +84,7 @@ class OpenFile:
                 coming = loop.run_in_executor(threads, _next, chunks)
                 for index, row in chunk:
                     await self._issue(index, row, window)
-            self.rows = self._source.row_count
+            self.rows = self.source.row_count
         finally:
             self._finish_one()
             await asyncio.wait([coming])
@@ -108,7 +108,7 @@ class OpenFile:
         """How many rows the file seems to have: exact once it is read; None: nobody can tell."""
         if self.rows and self.job.part is None:
             return self.rows
-        expected = self._source.expected_rows(self.job.listed.size)
+        expected = self.source.expected_rows(self.job.listed.size)
         return expected if expected is None or self.job.row_limit is None else min(expected, self.job.row_limit)
 
     def _ref(self, index: int) -> RowRef:

@@ -56,12 +56,16 @@ class InputFiles:
             FatalError: It changed since it was listed. Where etags vouch for the content, reading says so.
             FileFailure: It is gone or cannot be read, or it is Parquet and lacks a column that the output is to have.
         """
-        if not self._fs.capabilities.content_etags:  # else what is read is what was listed, or an error
-            self.check(job)
+        self.reopen(job)
         source = open_source(lambda: self._fs.open_listed(job.listed), name=job.name, unified=self._unified)
         if self._wanted is not None and file_type(job.name).format == "parquet":
             refuse_missing(source.column_names(), self._wanted, name=job.name)
         return source
+
+    def reopen(self, job: FileJob) -> None:
+        """Raise as :meth:`open`, before another pass over a file, if it is not what was listed any more. Blocking."""
+        if not self._fs.capabilities.content_etags:  # else what is read is what was listed, or an error
+            self.check(job)
 
     def content(self, job: FileJob) -> str:
         """Return the digest of a file's content. Blocking."""

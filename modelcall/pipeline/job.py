@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class FileJob:
     """Score these rows alone, and publish nothing."""
     rows: int | None = None
     """Publish the file, which has so many: its parts are scored."""
+    learned: tuple[object, ...] = field(default=(), compare=False)
+    """What reading the parts told of the file, see :attr:`~modelcall.formats.base.Source.learned`."""
 
     @property
     def path(self) -> str:
@@ -66,6 +68,8 @@ class PartResult:
     job: FileJob
     rows: int = 0
     """Rows of the file up to the part's end; fewer than that: the file has no more."""
+    learned: object = None
+    """What reading it told of the file, see :attr:`~modelcall.formats.base.Source.learned`."""
     failure: str | None = None
 
 

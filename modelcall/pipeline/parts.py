@@ -43,6 +43,7 @@ class _Cut:
     found: int | None = None
     """Rows of the whole file, as soon as a part has come to its end."""
     failure: str | None = None
+    learned: list[object] = field(default_factory=list)
 
     def more(self, count: int) -> list[FileJob]:
         """Return the jobs of so many further parts."""
@@ -120,6 +121,7 @@ class Parts:
         assert part is not None  # noqa: S101  it is the result of one
         cut.open.discard(result.job)
         cut.failure = cut.failure or result.failure
+        cut.learned.append(result.learned)
         if result.failure is None and result.rows < part.stop:
             cut.found = result.rows
         if cut.open:
@@ -130,5 +132,5 @@ class Parts:
         if cut.found is None:
             self.add(cut.more(self._workers))
         else:
-            self.add([replace(cut.job, rows=cut.found)])
+            self.add([replace(cut.job, rows=cut.found, learned=tuple(filter(None, cut.learned)))])
         return None

@@ -103,14 +103,16 @@ class Publisher:
         """Cut off what is being published; nothing of it remains."""
         self._cancelled.set()
 
-    def publish(self, job: FileJob, journal: FileJournal, *, rows: int) -> Entry:
+    def publish(self, job: FileJob, source: Source, journal: FileJournal, *, rows: int) -> Entry:
         """Publish a file of ``rows`` rows, all of them recorded, and return its manifest entry.
+
+        ``source`` is what the rows were read from: it may know already what publishing would have to find out.
 
         Raises:
             FatalError: The input changed, the journal is damaged, or another process owns the shard now.
             FileFailure: The output's name is taken by a file that is not ours.
         """
-        source = self._inputs.open(job)
+        self._inputs.reopen(job)
         path = self._to.output.path(job.output)
         try:
             with (

@@ -25,6 +25,7 @@ from modelcall.types import FileCounts
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 
+    from modelcall.formats.base import Source
     from modelcall.pipeline.input import InputFiles
     from modelcall.pipeline.job import FileJob
     from modelcall.pipeline.publish import Publisher
@@ -205,20 +206,22 @@ class Runner:
         await file.complete()
         with _storage(job, writing=True), self._ending():
             if job.part is None:
-                return await self._publish(job, file.journal, rows=file.rows)
+                return await self._publish(job, file.source, file.journal, rows=file.rows)
             await self._journal.secure()
             self._journal.close_file(file.journal)
-            return PartResult(job, file.rows)
+            return PartResult(job, file.rows, learned=file.source.learned)
 
     async def _put_together(self, job: FileJob, rows: int) -> FileResult:
         """Publish a file whose parts are scored."""
         try:
             with _storage(job, writing=False):
                 journal = await self._blocking(partial(self._open_journal, job))
+                source = await self._blocking(partial(self._inputs.open, job))
         finally:
             self._has_read()
+        source.know(job.learned, rows=rows)
         with _storage(job, writing=True), self._ending():
-            return await self._publish(job, journal, rows=rows)
+            return await self._publish(job, source, journal, rows=rows)
 
     def _has_read(self) -> None:
         self._read_now -= 1
@@ -259,12 +262,12 @@ class Runner:
             part=None if job.rows is not None else job.part.number if job.part is not None else 0,
         )
 
-    async def _publish(self, job: FileJob, journal: FileJournal, *, rows: int) -> FileResult:
+    async def _publish(self, job: FileJob, source: Source, journal: FileJournal, *, rows: int) -> FileResult:
         """Publish a complete file and retire its journal. Should we die in between, it must come out the same."""
         await self._journal.secure()
         large = job.listed.size >= LARGE_BYTES
         async with self._publishing_large if large else self._publishing:
-            entry = await self._blocking(partial(self._publisher.publish, job, journal, rows=rows))
+            entry = await self._blocking(partial(self._publisher.publish, job, source, journal, rows=rows))
             if entry.whole:  # else the journal will be needed, and is still to be synced
                 self._journal.close_file(journal)
                 await self._blocking(journal.retire)

@@ -10,7 +10,7 @@ import orjson
 
 from modelcall.errors import RowFailure
 from modelcall.llm.client import ChatClient
-from modelcall.llm.exchange import ChatRequest, Completion
+from modelcall.llm.exchange import ChatRequest, Completion, Failure
 from modelcall.llm.structured.check import AnswerCheck, TextCheck
 from modelcall.llm.structured.mode import response_format, schema_of
 from modelcall.permits import Permits
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from modelcall.config.output import OutputConfig
     from modelcall.config.prompt import PromptConfig
-    from modelcall.llm.exchange import Check, EventHook, Failure, Reply
+    from modelcall.llm.exchange import Check, EventHook, Reply
     from modelcall.llm.settings import ClientSettings
     from modelcall.types import Columns, Permit, PermitSource, Row, RowRef
 
@@ -205,14 +205,19 @@ def build(spec: JudgeSpec, *, hook: EventHook) -> JudgeScorer:
 
 
 def _outcome(end: Completion | Failure) -> Outcome:
-    if isinstance(end, Completion):
-        outcome = Outcome(values=end.values)
-    else:
-        outcome = Outcome(error_type=end.error_type, fail_reason=end.reason)
-    outcome = replace(outcome, attempts=end.attempts, usage=end.usage, seconds=end.seconds)
-    if end.reply is None:
-        return outcome
-    return replace(outcome, raw=_raw(end.reply), model=end.reply.model, finish_reason=end.reply.finish_reason)
+    # Made at once: a copy with changes costs as much as all of the prompt, and this is on the path of every row.
+    reply = end.reply
+    return Outcome(
+        values=end.values if isinstance(end, Completion) else None,
+        error_type=end.error_type if isinstance(end, Failure) else None,
+        fail_reason=end.reason if isinstance(end, Failure) else None,
+        raw=_raw(reply) if reply is not None else None,
+        attempts=end.attempts,
+        model=reply.model if reply is not None else None,
+        finish_reason=reply.finish_reason if reply is not None else None,
+        usage=end.usage,
+        seconds=end.seconds,
+    )
 
 
 def _raw(reply: Reply) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from modelcall.cli.observing import Watch
 from modelcall.config.shard import Shard
+from modelcall.formats.base import NO_ROWS
 from modelcall.fs.local import LocalFileSystem
 from modelcall.log import LogSettings, setup
 from modelcall.observe.fanout import Fanout
@@ -113,8 +114,11 @@ async def _publish(work: Work, meter: Meter, suffix: str) -> None:
         await _record(work, shard, file)
         lock = acquire(*to.lock(ShardKey(1, 0)), facts={})
         facts = {"run": "bench", "run_number": 1, "job_index": 0, "world_size": 1}
+        source = inputs.open(job)
+        for _ in source.rows_left(["text"], recorded=NO_ROWS, chunk_rows=100):
+            pass  # as they were read to be scored
         publisher = Publisher(inputs, Destination(to, lock, facts, str(work.folder)), work.plan())
         with meter.on():
-            publisher.publish(job, file, rows=work.count)
+            publisher.publish(job, source, file, rows=work.count)
         await asyncio.to_thread(lock.release)
         await shard.close()

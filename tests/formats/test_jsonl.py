@@ -224,6 +224,71 @@ def test_rows_left_are_those_of_a_full_pass_without_the_recorded(
     assert source.row_count == len(every[:limit])
 
 
+@given(
+    lines=st.lists(
+        st.sampled_from(["", "{}", '{"a": 1}', '{"a": 1.5}', '{"b": null}', '{"b": [1]}', "bad"]), max_size=12
+    ),
+    recorded=st.sets(st.integers(0, 12), max_size=3),
+    limit=st.none() | st.integers(0, 12),
+    chunk_rows=st.integers(1, 4),
+)
+def test_types_are_those_of_all_rows_whatever_was_read_before(
+    lines: list[str], recorded: set[int], limit: int | None, chunk_rows: int
+) -> None:
+    data = "\n".join(lines).encode()
+    source = _source(data)
+    list(source.rows_left(["a"], recorded=Recorded(recorded), chunk_rows=chunk_rows, limit=limit))
+    assert source.schema() == _source(data).schema()
+
+
+ODD_LINES = [
+    '{"a": 1, "b": "x"}',
+    '{"a": -0, "b": "\\ud83d\\ude00"}',
+    '{"a": 18446744073709551615}',
+    '{"a": 18446744073709551616}',
+    '{"a": 1.5e300}',
+    '{"a": 1, "a": 1}',
+    '{"b": "y", "c": 1' + "0" * 400 + "}",
+    '{"b": {"x": 1}}',
+    '{"a": 1, "a": 2}',
+    '{"b": "\\ud800"}',
+    '{"a": NaN}',
+    '{"a": ' + "[" * 300 + "]" * 300 + "}",
+    "bad",
+]
+
+
+@given(lines=st.lists(st.sampled_from(ODD_LINES), max_size=6), is_read=st.booleans())
+def test_what_is_published_is_what_was_read_whatever_is_known_by_then(lines: list[str], is_read: bool) -> None:
+    source = _source("\n".join(lines).encode())
+    rows = [
+        row if isinstance(row, dict) else {}
+        for row in (_rows(source) if is_read else _rows(_source("\n".join(lines).encode())))
+    ]
+    schema, texts = source.schema()
+    table = pa.Table.from_batches(source.batches(schema), schema)
+    assert [{name: row.get(name) for name in schema.names if name not in texts} for row in rows] == (
+        table.drop_columns(texts).to_pylist() if len(texts) < len(schema) else [{}] * len(rows)
+    )
+    assert list(itertools.chain.from_iterable(source.records(None))) == [
+        line.encode() if row else b"{}" for line, row in zip(lines, rows, strict=True)
+    ]
+
+
+def test_a_file_whose_rows_were_all_read_is_not_read_again_for_its_types() -> None:
+    opened: list[int] = []
+
+    def opener() -> io.BytesIO:
+        opened.append(1)
+        return io.BytesIO(b'{"a": 1}\n{"a": 2}\nbad\n')
+
+    source = JsonlSource(opener, name="a.jsonl")
+    assert len(_rows(source, ["a"])) == 3
+    assert source.schema()[0] == pa.schema([("a", pa.int64())])
+    assert source.column_names() == ["a"]
+    assert len(opened) == 1
+
+
 def test_rows_to_expect_follow_from_the_length_of_those_that_were_read() -> None:
     data = b"".join(b'{"a": %06d}\n' % number for number in range(100_000, 101_000))
     source = _source(data)

@@ -104,6 +104,15 @@ VALUES = st.recursive(
 )
 
 
+@given(values=st.lists(VALUES, max_size=6))
+def test_values_seen_together_are_as_values_seen_one_by_one(values: list[Any]) -> None:
+    together, one_by_one = Shape(), Shape()
+    together.observe_all(values)
+    for value in values:
+        one_by_one.observe(value)
+    assert together.arrow_type() == one_by_one.arrow_type()
+
+
 @given(one=st.lists(VALUES, max_size=3), other=st.lists(VALUES, max_size=3))
 def test_merged_shapes_are_the_shape_of_all_values(one: list[Any], other: list[Any]) -> None:
     whole, merged, more = Shape(), Shape(), Shape()

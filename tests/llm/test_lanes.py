@@ -389,6 +389,25 @@ async def test_a_proxy_is_used_if_the_settings_name_one(lane: str) -> None:
         assert proxy.requests[0].head.startswith("POST http://model.invalid/v1/chat/completions")
 
 
+@lanes
+async def test_a_proxy_gets_its_credentials_with_every_request(lane: str) -> None:
+    async with serving(saying(http())) as proxy:
+        settings = {"proxy": f"http://user:secret@127.0.0.1:{proxy.port}"}
+        async with opened(lane, **settings) as transport:
+            for number in range(2):
+                await transport.send("http://model.invalid/v1", {"x-request-id": f"r-{number}"}, BODY)
+        sent = [request.headers["proxy-authorization"] for request in proxy.requests]
+    assert sent == ["Basic dXNlcjpzZWNyZXQ="] * 2
+
+
+@lanes
+async def test_a_header_cannot_bring_another_one_along(lane: str) -> None:
+    async with serving(saying(http())) as server, opened(lane) as transport:
+        with pytest.raises((ValueError, TransportFault)):
+            await transport.send(server.url, {"x-request-id": "r-1\r\nx-other: 1"}, BODY)
+        assert server.requests == []
+
+
 def test_every_exception_of_aiohttp_has_a_kind() -> None:
     known = tuple(kind for kind, _ in aiohttp_lane.FAULTS)
     errors = [

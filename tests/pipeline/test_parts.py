@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import pickle
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -114,6 +116,35 @@ def test_a_part_is_read_without_what_stands_before_and_what_is_recorded(
     found = [(index, row["n"]) for chunk in read for index, row in chunk if isinstance(row, dict)]
     assert found == [(row, row) for row in range(first, min(25, first + length)) if row not in recorded]
     assert source.row_count == min(25, first + length)
+
+
+@given(cuts=st.sets(st.integers(1, 24)), bad=st.sets(st.integers(0, 24)), missing=st.booleans())
+def test_what_the_parts_have_learned_saves_reading_the_file_for_its_types(
+    cuts: set[int], bad: set[int], missing: bool
+) -> None:
+    lines = [
+        "no row" if row in bad else json.dumps({"n": row if row % 7 else 0.5, f"c{row % 3}": None}) for row in range(25)
+    ]
+    text, opened = "\n".join(lines).encode(), list[int]()
+
+    def opener() -> io.BytesIO:
+        opened.append(1)
+        return io.BytesIO(text)
+
+    learned: list[object] = []
+    edges = [0, *sorted(cuts), 25]
+    for start, stop in pairwise(edges):
+        part = JsonlSource(opener, name="a.jsonl")
+        list(part.rows_left(["n"], recorded=From(start, RowSet()), chunk_rows=3, limit=stop))
+        learned.append(pickle.loads(pickle.dumps(part.learned)))  # noqa: S301  as it comes from a worker of ours
+    whole, source = JsonlSource(opener, name="a.jsonl"), JsonlSource(opener, name="a.jsonl")
+    source.know(learned[::-1] if not missing else learned[:-1], rows=25)
+    before = len(opened)
+    schema = source.schema()
+    assert len(opened) == before + missing
+    assert schema == whole.schema()
+    assert list(source.batches(schema[0])) == list(whole.batches(schema[0]))
+    assert (source.bad_rows, source.bad_row_count) == (whole.bad_rows, len(bad))
 
 
 def listed(path: Path) -> FileJob:

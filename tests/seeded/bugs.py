@@ -296,6 +296,13 @@ BUGS = (
         "    if len(rows) < 0:\n",
         ("tests/formats/test_writers.py",),
     ),
+    Bug(
+        "jsonl: lines that are not known to be good are read quickly",
+        "formats/jsonl.py",
+        "        if self._is_good and line.text is not None:\n",
+        "        if line.text is not None:\n",
+        ("tests/formats/test_jsonl.py",),
+    ),
     # rows and windows
     Bug(
         "window: permit leaked when a row is cut off",
@@ -353,8 +360,8 @@ BUGS = (
     Bug(
         "rows: counted one too many",
         "pipeline/file.py",
-        "            self.rows = self._source.row_count\n",
-        "            self.rows = self._source.row_count + 1\n",
+        "            self.rows = self.source.row_count\n",
+        "            self.rows = self.source.row_count + 1\n",
         (TESTS_OF_RUNNER,),
     ),
     Bug(

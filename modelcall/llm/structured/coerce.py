@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 INT64 = range(-(2**63), 2**63)
 _EXACT_FLOAT = 2**53
 """Beyond it neighbouring integers share a float."""
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 
 
@@ -41,6 +42,8 @@ def coerce(value: Any, kind: ColumnType, name: str, *, null_ok: bool = False) ->
         return None
     match kind.kind:
         case "list" if type(value) is list and kind.items is not None:
+            if kind.items.kind == "string" and set(map(type, value)) == {str}:  # tags, in every answer
+                return value
             return [coerce(one, kind.items, f"{name}[{at}]", null_ok=null_ok) for at, one in enumerate(value)]
         case "struct" if type(value) is dict:
             return _struct(value, kind, name, null_ok=null_ok)
@@ -54,7 +57,7 @@ def coerce(value: Any, kind: ColumnType, name: str, *, null_ok: bool = False) ->
 
 def json_text(value: object) -> str:
     """Write a value as compact JSON; integers of any size stay exact."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _JSON.encode(value)
 
 
 def _scalar(value: object, kind: str) -> int | float | bool | str | None:
