@@ -26,7 +26,8 @@ class Crew:
         self.words = word or {}
         self.gets_on = gets_on
         self.fails_at = fails_at
-        """The first worker is told to fail when so many wait."""
+        """When so many wait, :attr:`then` is called."""
+        self.then: Callable[[], None] = lambda: self.there[1]("fail")
         self.heard: list[tuple[int, str]] = []
         self.there: dict[int, Callable[[object], None]] = {}
         self.came: list[int] = []
@@ -40,7 +41,7 @@ class Crew:
     def told(self, worker: int, message: Any) -> bool:
         self.heard.append((worker, message))
         if [said for _, said in self.heard].count("waiting") == self.fails_at and message == "waiting":
-            self.there[1]("fail")
+            self.then()
         return self.gets_on
 
     def left(self, worker: int) -> None:
@@ -63,15 +64,13 @@ async def test_what_is_said_arrives_in_order_and_also_before_the_work_listens() 
     assert crew.there == {}
 
 
-async def until_it_fails(engine: ProcessEngine, jobs: list[Job], saying: str, *, lost: bool = False) -> list[Result]:
+async def until_it_fails(engine: ProcessEngine, jobs: list[Job], saying: str) -> list[Result]:
     """Return what came before the run ended with an error that says so."""
     results: list[Result] = []
     try:
         async with aclosing(engine.run(works.converses, jobs)) as coming:
             async for result in coming:
                 results += [result]
-                if lost:
-                    engine.fail(FatalError("the lock is lost"))
     except FatalError as error:
         assert saying in error.message  # noqa: PT017  what came before it is asked for, too
         return results
@@ -85,9 +84,10 @@ async def test_after_an_error_the_others_bring_their_results_before_it_is_raised
 
 
 async def test_an_error_from_outside_ends_the_run_as_one_of_a_worker() -> None:
-    crew = Crew()
-    jobs = [Job("a"), Job("last words")]
-    results = await until_it_fails(ProcessEngine(1, crew=crew), jobs, "the lock is lost", lost=True)
+    crew = Crew(fails_at=1)
+    engine = ProcessEngine(1, crew=crew)
+    crew.then = lambda: engine.fail(FatalError("the lock is lost"))
+    results = await until_it_fails(engine, [Job("a"), Job("last words")], "the lock is lost")
     assert [result.said for result in results] == ["1", "after the end"]
     assert [said for _, said in crew.heard if said != "waiting"] == ["heard stop"]
 
