@@ -14,7 +14,7 @@ from modelcall.observe.observers import Observers, heartbeat
 from modelcall.observe.phase import Phase, Phases
 from modelcall.observe.progress import Progress
 from modelcall.observe.run_state import Ending, RunIdentity, RunState, SlowRow, Status
-from modelcall.observe.snapshot import Snapshot, combined
+from modelcall.observe.snapshot import Snapshot
 from modelcall.observe.status_file import Record, StatusFile, status_folder, status_name
 from modelcall.observe.status_json import status_from, status_json
 
@@ -39,7 +39,6 @@ __all__ = [
     "Status",
     "StatusFile",
     "batch_details_path",
-    "combined",
     "cost",
     "final_stats",
     "final_stats_path",

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Final
 
 _SHORTEST: Final = 1e-4
 _PER_E: Final = 20.0
@@ -52,11 +49,3 @@ class Latency:
     def copy(self) -> Latency:
         """A value that no longer changes with this one."""
         return Latency(list(self.counts), self.longest, self.total)
-
-
-def merged(latencies: Iterable[Latency]) -> Latency:
-    """The histogram over all."""
-    every = list(latencies)
-    counts = [sum(column) for column in zip(*(latency.counts for latency in every), strict=True)]
-    longest = max((latency.longest for latency in every), default=0.0)
-    return Latency(counts or [0] * _BUCKETS, longest, sum(latency.total for latency in every))

@@ -1,20 +1,19 @@
-"""The state of a run at one moment, as plain data: what a live view, a status file or a worker's parent reads."""
+"""The state of a run at one moment, as plain data: what a live view or a status file reads."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from modelcall.observe.latency import Latency, merged
+from modelcall.observe.latency import Latency
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Counts since this start, but for ``rows_recorded``. Picklable; :func:`combined` adds those of several workers."""
+    """Counts since this start, but for ``rows_recorded``."""
 
     elapsed: float = 0.0
     """Seconds since the start."""
@@ -72,49 +71,3 @@ class Snapshot:
         if self.rows_left == 0:
             return 0.0
         return self.rows_left / self.rate if self.rows_left is not None and self.rate > 0 else None
-
-
-def combined(snapshots: Iterable[Snapshot]) -> Snapshot:
-    """One view of workers that run side by side. The history is the first one's: limits of processes do not line up."""
-    every = list(snapshots)
-    if not every:
-        return Snapshot()
-    totals = [snapshot.rows_total for snapshot in every]
-    return Snapshot(
-        elapsed=max(snapshot.elapsed for snapshot in every),
-        rows_total=None if None in totals else sum(total or 0 for total in totals),
-        retries=_added(snapshot.retries for snapshot in every),
-        failures=_added(snapshot.failures for snapshot in every),
-        events=_added(snapshot.events for snapshot in every),
-        rate=sum(snapshot.rate for snapshot in every),
-        latency=merged(snapshot.latency for snapshot in every),
-        history=every[0].history,
-        **{name: sum(getattr(snapshot, name) for snapshot in every) for name in _SUMS},
-    )
-
-
-_SUMS = (
-    "files_total",
-    "files_open",
-    "files_done",
-    "files_failed",
-    "rows_recorded",
-    "rows_scored",
-    "rows_failed",
-    "prompt_tokens",
-    "completion_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "attempts",
-    "retrying",
-    "in_flight",
-    "limit",
-    "ceiling",
-)
-
-
-def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for each in counts:
-        total.update(each)
-    return dict(total)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 import random
 import statistics
 from dataclasses import dataclass
 
 import pytest
 
-from modelcall.observe import Latency, Progress, Snapshot, combined
+from modelcall.observe import Latency, Progress
 from modelcall.types import ErrorType, FileCounts, Outcome, RowRef, Usage
 
 REF = RowRef(file="a", row_index=0, request_id="r")
@@ -143,21 +142,6 @@ def test_the_history_of_concurrency_stays_small_and_spans_the_run() -> None:
     assert history[0] == (0.0, 1, 7)
     assert history[-1][0] > 9900
     assert {limit for _, limit, _ in history} == set(range(1, 11))
-
-
-def test_a_snapshot_travels_between_processes_and_adds_up() -> None:
-    counters = progress(gauge=Gauge(), rows_total=10)
-    counters.row_done(REF, SCORED)
-    counters.row_done(REF, FAILED)
-    counters.client_event("retry", {"cause": "timeout"})
-    one = pickle.loads(pickle.dumps(counters.snapshot()))  # noqa: S301  our own bytes
-    both = combined([one, one])
-    assert (both.rows_scored, both.rows_failed, both.rows_total, both.ceiling) == (2, 2, 20, 128)
-    assert both.retries == {"timeout": 2}
-    assert both.latency.count == 4
-    assert both.latency.longest == 2.0
-    assert combined([one, Snapshot()]).rows_total is None
-    assert combined([]) == Snapshot()
 
 
 def test_a_snapshot_does_not_change_afterwards() -> None:
