@@ -71,13 +71,13 @@ def parse_usage(data: object) -> Usage | None:
     """Understand a usage block; what is absent, negative or no number counts as not said."""
     if not isinstance(data, dict):
         return None
-    usage = Usage(
-        prompt_tokens=_count(data.get("prompt_tokens")),
-        completion_tokens=_count(data.get("completion_tokens")),
-        cached_tokens=_detail(data, "prompt_tokens_details", "cached_tokens", "prompt_cache_hit_tokens"),
-        reasoning_tokens=_detail(data, "completion_tokens_details", "reasoning_tokens"),
+    counts = (
+        _count(data.get("prompt_tokens")),
+        _count(data.get("completion_tokens")),
+        _detail(data, "prompt_tokens_details", "cached_tokens", "prompt_cache_hit_tokens"),
+        _detail(data, "completion_tokens_details", "reasoning_tokens"),
     )
-    return None if usage == _NOTHING else usage
+    return None if counts == _NOTHING else Usage(*counts)
 
 
 def _detail(data: dict[str, Any], block: str, name: str, other_name: str = "") -> int | None:
@@ -89,7 +89,7 @@ def _detail(data: dict[str, Any], block: str, name: str, other_name: str = "") -
     return _count(data.get(name)) if count is None else count
 
 
-_NOTHING = Usage()
+_NOTHING = (None, None, None, None)
 _MOST = 2**53
 """No count of tokens; what is larger is garbage and must not overflow an integer column."""
 
