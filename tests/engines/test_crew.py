@@ -123,3 +123,16 @@ async def test_a_job_that_gets_on_and_dies_all_the_same_is_given_up_in_the_end(
     engine = ProcessEngine(1, crew=Crew(gets_on=True), give_up=Result)
     (result,) = [result async for result in engine.run(works.dies_talking, [Job("x", str(tmp_path))])]
     assert "4 times with this job" in result.said
+
+
+async def test_when_no_more_jobs_are_to_be_done_nobody_is_replaced() -> None:
+    crew = Crew(fails_at=1)
+    engine = ProcessEngine(1, crew=crew)
+
+    def close_and_kill() -> None:
+        engine.close()
+        crew.there[1]("die")
+
+    crew.then = close_and_kill
+    assert [result async for result in engine.run(works.converses, [Job("last words"), Job("a")])] == []
+    assert (crew.came, engine.deaths) == ([1], 1)

@@ -98,6 +98,8 @@ async def converses(jobs: AsyncIterator[Job], channel: Channel) -> AsyncGenerato
     def hear(message: str) -> None:
         heard.append(message)
         channel.tell(f"heard {message}")
+        if message == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
         if message in {"stop", "fail"}:
             stopped.set()
 

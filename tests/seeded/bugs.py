@@ -25,6 +25,12 @@ TESTS_OF_PUBLISH = "tests/pipeline/test_publish.py"
 TESTS_OF_TOKENS = "tests/tokens/test_tokens.py"
 TESTS_OF_PREPROCESS = "tests/cli/test_preprocess.py"
 TESTS_OF_UNIFY = "tests/task_manager/test_unify_schema.py"
+TESTS_OF_LEASES = "tests/task_manager/test_leases.py"
+TESTS_OF_PARTS = "tests/pipeline/test_parts.py"
+TESTS_OF_WORKERS = "tests/cli/test_workers.py"
+TESTS_OF_WORKER_JOURNALS = "tests/state/test_worker_journals.py"
+TESTS_OF_COPYING = "tests/task_manager/test_copying.py"
+TESTS_OF_CREW = "tests/engines/test_crew.py"
 
 BUGS = (
     # what is recorded
@@ -895,5 +901,104 @@ BUGS = (
         "_size(batch) > ROW_GROUP_BYTES",
         "_size(batch) > 100 * ROW_GROUP_BYTES",
         ("tests/formats/test_writers.py",),
+    ),
+    # work shared by processes
+    Bug(
+        "workers: what is in flight is lent to others",
+        "task_manager/leases.py",
+        "        share.bound = max(share.bound, requests)\n",
+        "        share.bound = requests\n",
+        (TESTS_OF_LEASES,),
+    ),
+    Bug(
+        "workers: a report from before a lease is believed",
+        "task_manager/leases.py",
+        "        if number == share.lease.number:",
+        "        if number <= share.lease.number:",
+        (TESTS_OF_LEASES,),
+    ),
+    Bug(
+        "workers: what a dead one had in flight is lent at once",
+        "task_manager/leases.py",
+        "            self._lost[worker] = share.bound\n",
+        "            self._lost[worker] = 0\n",
+        (TESTS_OF_LEASES,),
+    ),
+    Bug(
+        "workers: a part begins a row late",
+        "pipeline/file.py",
+        "        return row < self.start or row in self.others\n",
+        "        return row <= self.start or row in self.others\n",
+        (TESTS_OF_PARTS,),
+    ),
+    Bug(
+        "workers: a file that is longer than was thought ends with its last part",
+        "pipeline/parts.py",
+        "        if cut.found is None:\n",
+        "        if cut.found is None and cut.open:\n",
+        (TESTS_OF_PARTS,),
+    ),
+    Bug(
+        "workers: types of some parts stand for those of all",
+        "formats/jsonl.py",
+        "        if stops[-1] == rows and ",
+        "        if stops[-1] and ",
+        (TESTS_OF_PARTS,),
+    ),
+    Bug(
+        "workers: what a dead one recorded is asked again",
+        "state/journal.py",
+        "            or (segment.writer.part == part and segment.writer.worker != self._worker.number)\n",
+        "",
+        (TESTS_OF_WORKER_JOURNALS,),
+    ),
+    Bug(
+        "workers: what a dead one recorded is not synced",
+        "state/journal.py",
+        "            self._inherited += [AppendFile(segment.path) for segment in found]\n",
+        "            pass\n",
+        (TESTS_OF_WORKER_JOURNALS,),
+    ),
+    Bug(
+        "workers: two write one journal",
+        "state/segments.py",
+        '        return f"{self.worker:04d}-{self.part:05d}"\n',
+        '        return f"{self.worker:04d}-{0:05d}"\n',
+        (TESTS_OF_WORKER_JOURNALS,),
+    ),
+    Bug(
+        "workers: one that ended after a stop is replaced",
+        "engines/pool.py",
+        "        if self._is_closed:\n            return iter(())\n",
+        "",
+        (TESTS_OF_CREW,),
+    ),
+    Bug(
+        "workers: after an error the others' results are thrown away",
+        "engines/processes.py",
+        "                    yield late\n",
+        "                    pass\n",
+        (TESTS_OF_CREW,),
+    ),
+    Bug(
+        "workers: each watches for hopeless rows alone",
+        "task_manager/crew.py",
+        "                    self._watch.end(outcome)\n",
+        "                    pass\n",
+        (TESTS_OF_WORKERS,),
+    ),
+    Bug(
+        "workers: a pause does not reach them",
+        "task_manager/crew.py",
+        "        self._tell_all(Pause(reason))\n",
+        "",
+        (TESTS_OF_WORKERS,),
+    ),
+    Bug(
+        "workers: a copy of what one wrote is not sent",
+        "task_manager/copying.py",
+        "                self._copies.add(name, data)\n",
+        "                pass\n",
+        (TESTS_OF_COPYING,),
     ),
 )
