@@ -86,8 +86,8 @@ BUGS = (
     Bug(
         "journal: own epoch counts as earlier",
         "state/segments.py",
-        "int(epoch) < before",
-        "int(epoch) < before - 1",
+        "segment.epoch < before",
+        "segment.epoch < before - 1",
         (TESTS_OF_JOURNAL,),
     ),
     Bug(
@@ -349,18 +349,16 @@ BUGS = (
     Bug(
         "runner: more files read at a time than allowed",
         "pipeline/runner.py",
-        "            await file.complete()\n            with _storage(job, writing=True)",
-        "            await file.complete()\n"
-        "            self._reading.release()\n"
-        "            with _storage(job, writing=True)",
+        "        await file.complete()\n        with _storage(job, writing=True)",
+        "        await file.complete()\n        self._reading.release()\n        with _storage(job, writing=True)",
         (TESTS_OF_RUNNER,),
     ),
     Bug(
         "runner: file permit held until its last answer",
         "pipeline/runner.py",
-        "            self._readers.discard(task)\n            self._reading.release()\n        return file\n",
+        "            self._readers.discard(task)\n            self._has_read()\n        return file\n",
         "            self._readers.discard(task)\n        await file.complete()\n"
-        "        self._reading.release()\n        return file\n",
+        "        self._has_read()\n        return file\n",
         (TESTS_OF_RUNNER,),
     ),
     Bug(
@@ -373,8 +371,8 @@ BUGS = (
     Bug(
         "rows: recorded ones asked again",
         "pipeline/file.py",
-        "recorded=self.journal.recorded, chunk_rows",
-        "recorded=type(self.journal.recorded)(), chunk_rows",
+        "recorded=recorded if part is None",
+        "recorded=type(recorded)() if part is None",
         (TESTS_OF_RUNNER, KILLS),
     ),
     Bug(
@@ -586,8 +584,8 @@ BUGS = (
     Bug(
         "copies: another machine does not fetch them",
         "pipeline/shard_run.py",
-        "            self._copies.restore()\n",
-        "            self._copies.retire(())\n",
+        "            self.copies.restore()\n",
+        "            self.copies.retire(())\n",
         (f"{TESTS_OF_STORES}::test_an_unfinished_run_goes_on_on_another_machine",),
     ),
     Bug(
@@ -600,8 +598,8 @@ BUGS = (
     Bug(
         "copies: sent after their file is published",
         "pipeline/runner.py",
-        "        await self._journal.secure()\n",
-        "        await self._journal.flush()\n",
+        'it must come out the same."""\n        await self._journal.secure()\n',
+        'it must come out the same."""\n        await self._journal.flush()\n',
         (f"{TESTS_OF_TOS}::test_a_machine_that_is_lost_at_any_step_costs_what_was_not_yet_copied",),
     ),
     Bug(
@@ -613,16 +611,20 @@ BUGS = (
     ),
     Bug(
         "copies: one that failed is forgotten, and the next is sent",
-        "state/journal.py",
-        "        if self._not_copied is not None:\n            raise self._not_copied\n        try:\n",
+        "state/copies.py",
+        "        if self._failure is not None:\n            raise self._failure\n        try:\n",
         "        try:\n",
         ("tests/state/test_journal_copies.py",),
     ),
     Bug(
         "copies: a store that is away keeps the disk from being written",
         "state/journal.py",
-        "            self._not_copied = stopping(",
-        "            self.failure = self._not_copied = stopping(",
+        "            await _to_its_end(self._copier, self._copies.send)\n",
+        "            try:\n"
+        "                await _to_its_end(self._copier, self._copies.send)\n"
+        "            except FatalError as error:\n"
+        "                self.failure = error\n"
+        "                raise\n",
         ("tests/state/test_journal_copies.py",),
     ),
     Bug(
@@ -841,8 +843,8 @@ BUGS = (
     Bug(
         "engine: what a dead worker held is forgotten",
         "engines/pool.py",
-        "self._left.extendleft(",
-        "list(",
+        "self._left.extendleft(task for",
+        "list(task for",
         ("tests/engines",),
     ),
     Bug(
