@@ -26,6 +26,27 @@ class BadRow:
 AnyRow: TypeAlias = "Row | BadRow"
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a row begins."""
+
+    row: int
+    byte: int = 0
+    """In a text file."""
+    blank_lines: int = 0
+    """Before it; they are no rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file may be read in parts."""
+
+    starts: tuple[Start, ...]
+    """Of the parts, in order; the first is that of the file."""
+    rows: int
+    """Of the whole file."""
+
+
 class RowSelection(Protocol):
     """Some rows of a file, by index."""
 
@@ -80,13 +101,23 @@ class Source(Protocol):
     """How many there were."""
 
     def rows_left(
-        self, columns: Sequence[str] | None, *, recorded: RowSelection, chunk_rows: int, limit: int | None = None
+        self,
+        columns: Sequence[str] | None,
+        *,
+        recorded: RowSelection,
+        chunk_rows: int,
+        limit: int | None = None,
+        start: Start | None = None,
     ) -> Iterator[list[tuple[int, AnyRow]]]:
         """Rows to score with their index, in order, in lists of 1 to ``chunk_rows``; not those that are ``recorded``.
 
         Only ``columns`` (None: all), only among the first ``limit`` rows. A column that the file lacks is left out.
-        Passing over recorded rows costs next to nothing, or a resumed file of millions would begin late.
+        Passing over recorded rows costs next to nothing, or a resumed file of millions would begin late; those before
+        ``start``, which must be recorded, need not even be read.
         """
+
+    def layout(self, parts: int) -> Layout | None:
+        """Where up to ``parts`` parts of about one size begin; None: what stands before a row must be read for it."""
 
     def know(self, learned: Sequence[object], *, rows: int) -> None:
         """Take over what passes over parts of the same file have learned; of all ``rows``, less must be found out."""

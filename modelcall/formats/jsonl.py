@@ -8,6 +8,7 @@ keeps its place. ``.gz`` and ``.zst`` are unpacked on the way.
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ import orjson
 import pyarrow as pa
 
 from modelcall.errors import FileFailure
-from modelcall.formats.base import NO_ROWS, BadRow
+from modelcall.formats.base import NO_ROWS, BadRow, Layout, Start
 from modelcall.formats.detect import file_type
 from modelcall.formats.failures import changed
-from modelcall.formats.lines import read_lines
+from modelcall.formats.lines import line_starts, read_lines
 from modelcall.formats.settle import Shape
 from modelcall.formats.strict_json import members, parse_object
 
@@ -38,6 +39,7 @@ BATCH_BYTES = 16 << 20
 """Of text, in one list of rows or records; a single larger row is a list of its own."""
 MAX_COLUMNS = 10_000
 MAX_REASONS = 100
+_BEGIN = Start(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,18 @@ class JsonlSource:
             yield [row for _, row in chunk]
 
     def rows_left(
-        self, columns: Sequence[str] | None, *, recorded: RowSelection, chunk_rows: int, limit: int | None = None
+        self,
+        columns: Sequence[str] | None,
+        *,
+        recorded: RowSelection,
+        chunk_rows: int,
+        limit: int | None = None,
+        start: Start | None = None,
     ) -> Iterator[list[tuple[int, AnyRow]]]:
         """Rows to score; numbers as written, integers of any size. If they are all rows, their types are known then."""
         self.learned = None
         learned: Learned | None = None
-        for lines in _batched(self._lines(limit, recorded), chunk_rows):
+        for lines in _batched(self._lines(limit, recorded, start or _BEGIN), chunk_rows):
             rows = [self._parse(line) for line in lines]
             learned = learned or Learned(lines[0].row, lines[0].row, {})
             if learned.stop == lines[0].row and len(learned.shapes) <= MAX_COLUMNS:  # else they are not all
@@ -172,15 +180,29 @@ class JsonlSource:
     def close(self) -> None:
         """Nothing is held between passes."""
 
-    def _lines(self, limit: int | None = None, recorded: RowSelection = NO_ROWS) -> Iterator[_Line]:
+    def layout(self, parts: int) -> Layout | None:
+        """Found by counting the lines; compressed text has none."""
+        if file_type(self._name).compression is not None:
+            return None
+        known = [_BEGIN, *line_starts(self._opener, name=self._name)]
+        end = known[-1]
+        wanted = (bisect_left(known, end.byte * part // parts, key=attrgetter("byte")) for part in range(parts))
+        starts = {known[at].row: known[at] for at in wanted}
+        return Layout(tuple(start for row, start in sorted(starts.items()) if row < end.row), end.row)
+
+    def _lines(
+        self, limit: int | None = None, recorded: RowSelection = NO_ROWS, start: Start = _BEGIN
+    ) -> Iterator[_Line]:
         """Rows among the first ``limit`` that are not recorded."""
-        self.blank_lines = self.row_count = self._measured = self._measured_bytes = 0
+        self.blank_lines, self.row_count = start.blank_lines, start.row
+        self._measured = self._measured_bytes = 0
         end = sys.maxsize if limit is None else limit
         for line in read_lines(
             self._opener,
             name=self._name,
             max_bytes=self._max_line_bytes,
             passed=lambda count: self.row_count + count <= end and recorded.covers(self.row_count, count),
+            begin=start.byte,
         ):
             if self.row_count >= end:
                 return

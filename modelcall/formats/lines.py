@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
+from modelcall.formats.base import Start
 from modelcall.formats.detect import MAGIC_BYTES, compression_of, content_of, refuse_content
 from modelcall.formats.failures import reading
 
@@ -20,12 +21,13 @@ CHUNK_BYTES = 1 << 20
 
 
 def read_lines(
-    opener: Opener, *, name: str, max_bytes: int, passed: Callable[[int], bool] = lambda _: False
+    opener: Opener, *, name: str, max_bytes: int, passed: Callable[[int], bool] = lambda _: False, begin: int = 0
 ) -> Iterator[bytes | int | None]:
     r"""Yield the lines of a file, split on ``\n`` only and without it; None for one of more than ``max_bytes``.
 
     Before the next so many lines, none of them blank, are split, ``passed`` is asked whether they are to be passed
-    over; then their number is yielded for them.
+    over; then their number is yielded for them. A file that is not compressed may be read from the byte ``begin`` on,
+    where a line begins.
 
     A byte order mark at the start is dropped. Compressed members and frames follow each other without a border. One
     that is cut short is an error wherever it is cut, never a shorter file.
@@ -34,7 +36,42 @@ def read_lines(
         FileFailure: Compressed data that is cut or damaged; content that its name does not promise.
     """
     with reading(name), opener() as stream:
-        yield from split_lines(_text(stream, name), max_bytes=max_bytes, passed=passed)
+        text = _bytes(stream, begin) if begin else _text(stream, name)
+        yield from split_lines(text, max_bytes=max_bytes, passed=passed)
+
+
+def line_starts(opener: Opener, *, name: str) -> Iterator[Start]:
+    r"""Yield where lines of a file that is not compressed begin, one about every MiB, and where it ends.
+
+    Lines are counted as :func:`read_lines` gives them, blank ones apart. Of one that is compressed nothing is told.
+
+    Raises:
+        FileFailure: It cannot be read, or is not what its name promises.
+    """
+    rows = blank = byte = 0
+    held = b""
+    with reading(name), opener() as stream:
+        head = stream.read(CHUNK_BYTES)
+        if compression_of(head[:MAGIC_BYTES], name=name):
+            return
+        refuse_content(content_of(head), name=name, expected="JSON Lines")
+        for chunk in _bytes(stream, 0):
+            data = held + chunk
+            if not byte and data.startswith(codecs.BOM_UTF8):
+                data, byte = data.removeprefix(codecs.BOM_UTF8), len(codecs.BOM_UTF8)
+            end = data.rfind(b"\n") + 1
+            lines, empty = data.count(b"\n", 0, end), _blank_lines(data, end)
+            rows, blank, byte, held = rows + lines - empty, blank + empty, byte + end, data[end:]
+            yield Start(rows, byte, blank)
+    empty = bool(held) and not held.strip(_SPACE)
+    yield Start(rows + (bool(held) and not empty), byte + len(held), blank + empty)
+
+
+def _blank_lines(data: bytes, end: int) -> int:
+    """Count the blank ones among whole lines."""
+    if data[:1] not in (b" ", b"\t", b"\r", b"\n") and _MAYBE_BLANK.search(data, 0, end) is None:
+        return 0
+    return sum(not line.strip(_SPACE) for line in data[: end - 1].split(b"\n")) if end else 0
 
 
 def split_lines(
@@ -61,6 +98,7 @@ def split_lines(
         yield b"".join(held) if size <= max_bytes else None
 
 
+_SPACE = b" \t\r"
 _MAYBE_BLANK = re.compile(rb"\n[ \t\r\n]")
 
 
@@ -87,6 +125,13 @@ def _text(stream: BinaryIO, name: str) -> Iterator[bytes]:
     refuse_content(content_of(first), name=name, expected="JSON Lines")
     yield first.removeprefix(codecs.BOM_UTF8)
     yield from chunks
+
+
+def _bytes(stream: BinaryIO, begin: int) -> Iterator[bytes]:
+    stream.seek(begin)
+    source = pa.PythonFile(stream, mode="r")
+    while chunk := source.read(CHUNK_BYTES):
+        yield chunk
 
 
 def _plain(stream: BinaryIO, name: str) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from modelcall.errors import FileFailure
 from modelcall.formats import chunks
-from modelcall.formats.base import NO_ROWS, BadRow, Foreseeing
+from modelcall.formats.base import NO_ROWS, BadRow, Foreseeing, Layout, Start
 from modelcall.formats.detect import MAGIC_BYTES, content_of, refuse_content
 from modelcall.formats.failures import changed, reading
 from modelcall.formats.nested import fitted
@@ -53,7 +53,13 @@ class ParquetSource:
             yield [row for _, row in chunk]
 
     def rows_left(
-        self, columns: Sequence[str] | None, *, recorded: RowSelection, chunk_rows: int, limit: int | None = None
+        self,
+        columns: Sequence[str] | None,
+        *,
+        recorded: RowSelection,
+        chunk_rows: int,
+        limit: int | None = None,
+        start: Start | None = None,  # noqa: ARG002  the footer tells where everything is
     ) -> Iterator[list[tuple[int, AnyRow]]]:
         """Rows to score, values as :func:`~modelcall.formats.values.python_values` gives them."""
         self.row_count = 0
@@ -61,6 +67,12 @@ class ParquetSource:
             first, self.row_count = self.row_count, self.row_count + count
             if batch is not None and not recorded.covers(first, count):
                 yield [(index, row) for index, row in enumerate(_rows(batch, first), first) if index not in recorded]
+
+    def layout(self, parts: int) -> Layout:
+        """Any row can be found."""
+        with self._open() as (_, footer):
+            rows = int(footer.metadata.num_rows)
+        return Layout(tuple(map(Start, range(0, rows, rows // parts + 1))), rows)
 
     def know(self, learned: Sequence[object], *, rows: int) -> None:
         """The footer knows all."""

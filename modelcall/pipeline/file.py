@@ -73,7 +73,8 @@ class OpenFile:
         part, recorded = self.job.part, self.journal.recorded
         chunks = self.source.rows_left(
             wanted,
-            recorded=recorded if part is None else From(part.start, recorded),
+            recorded=recorded if part is None else From(part.start.row, recorded),
+            start=None if part is None else part.start,
             chunk_rows=plan.chunk_rows,
             limit=self.job.row_limit if part is None else part.stop,
         )

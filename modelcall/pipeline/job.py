@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from modelcall.formats.base import Start
     from modelcall.fs.base import FileStat
     from modelcall.types import FileCounts
 
@@ -18,10 +19,9 @@ class Part:
 
     number: int
     """From 0, in the file."""
-    start: int
-    """Its first row."""
+    start: Start
     stop: int
-    """The row behind its last; the file may end before."""
+    """The row behind its last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,6 @@ class PartResult:
     """What came of a part: all its rows are recorded, unless there is a reason."""
 
     job: FileJob
-    rows: int = 0
-    """Rows of the file up to the part's end; fewer than that: the file has no more."""
     learned: object = None
     """What reading it told of the file, see :attr:`~modelcall.formats.base.Source.learned`."""
     failure: str | None = None

@@ -1,16 +1,12 @@
-"""Files that are too large for one worker: scored in parts, by whoever is free, and published when all parts are done.
-
-How many rows a text file has is not known before it is read to its end, so its parts are cut by an estimate. Where the
-file turns out to be longer, more parts follow; where it is shorter, the last ones are found to be empty.
-"""
+"""Files that are too large for one worker: scored in parts by whoever is free, published when all parts are done."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from modelcall.errors import FileFailure
-from modelcall.formats.base import NO_ROWS
 from modelcall.formats.detect import file_type
 from modelcall.formats.opening import open_source
 from modelcall.pipeline.job import FileResult, Part
@@ -18,6 +14,7 @@ from modelcall.pipeline.job import FileResult, Part
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from modelcall.formats.base import Layout
     from modelcall.fs.base import FileSystem
     from modelcall.pipeline.job import FileJob, PartResult
 
@@ -25,8 +22,6 @@ LARGE: Final = 0.5
 """Share of a worker's fair share of all bytes from which on a file is scored in parts."""
 PARTS: Final = 4
 """Parts that make up a fair share: so many workers that end early find something to do."""
-_SAMPLE: Final = 1000
-"""Rows that tell how long rows are."""
 LEAST_BYTES: Final = 4 << 20
 """Of a part: opening it costs tens of milliseconds."""
 
@@ -37,37 +32,21 @@ class _Cut:
 
     job: FileJob
     rows: int
-    """Of each part."""
-    next: int = 0
-    open: set[FileJob] = field(default_factory=set)
-    found: int | None = None
-    """Rows of the whole file, as soon as a part has come to its end."""
+    open: set[FileJob]
     failure: str | None = None
     learned: list[object] = field(default_factory=list)
 
-    def more(self, count: int) -> list[FileJob]:
-        """Return the jobs of so many further parts."""
-        numbers = range(self.next, self.next + count)
-        parts = [Part(number, number * self.rows, (number + 1) * self.rows) for number in numbers]
-        jobs = [replace(self.job, part=part) for part in parts]
-        self.next += count
-        self.open.update(jobs)
-        return jobs
 
+def layout_of(fs: FileSystem, job: FileJob, parts: int) -> Layout | None:
+    """Return how a file may be read in parts; None: it is better left whole. Blocking: text is read once for it.
 
-def about_rows(fs: FileSystem, job: FileJob) -> int | None:
-    """Return about how many rows a file has; None: it cannot be told, or reading it in parts is dear. Blocking.
-
-    A part of a text file is found by reading all that stands before it: that is for local disks, and not for text that
-    must be unpacked.
+    Text in a store would come over the network twice for that.
     """
-    kind = file_type(job.name)
-    if kind.format != "parquet" and not fs.capabilities.append:
+    if file_type(job.name).format != "parquet" and not fs.capabilities.append:
         return None
     source = open_source(lambda: fs.open_listed(job.listed), name=job.name)
     try:
-        next(source.rows_left([], recorded=NO_ROWS, chunk_rows=_SAMPLE, limit=_SAMPLE), None)
-        return source.expected_rows(job.listed.size)
+        return source.layout(parts)
     except (OSError, FileFailure):  # whoever reads it says so
         return None
     finally:
@@ -79,12 +58,12 @@ class Parts:
 
     Args:
         workers: How many are to share the files.
-        estimate: About how many rows a file has; None: it is better left whole. Blocking.
+        layout: How a file may be read in so many parts; None: it is better left whole. Blocking.
     """
 
-    def __init__(self, workers: int, *, estimate: Callable[[FileJob], int | None]) -> None:
+    def __init__(self, workers: int, *, layout: Callable[[FileJob, int], Layout | None]) -> None:
         self._workers = workers
-        self._estimate = estimate
+        self._layout = layout
         self._cuts: dict[str, _Cut] = {}
         self.add: Callable[[Sequence[FileJob]], None] = lambda _: None
         """Has more jobs done; to be set before a result is taken, as is the next."""
@@ -104,33 +83,29 @@ class Parts:
 
     def _parts(self, job: FileJob, share: float) -> Iterable[FileJob]:
         size = job.listed.size
-        count = min(round(size / share * PARTS) if share else 1, size // LEAST_BYTES)
+        wanted = min(round(size / share * PARTS) if share else 1, size // LEAST_BYTES)
         is_whole = job.row_limit is not None or job.republish or job.as_recorded
-        if is_whole or size < LARGE * share or count < 2:  # noqa: PLR2004  one part is no part
+        if is_whole or size < LARGE * share or wanted < 2:  # noqa: PLR2004  one part is no part
             return [job]
-        rows = self._estimate(job)
-        if rows is None or rows < count:
+        layout = self._layout(job, wanted)
+        if layout is None or len(layout.starts) < 2:  # noqa: PLR2004  as above
             return [job]
-        cut = self._cuts[job.name] = _Cut(job, rows // count + 1)
-        return cut.more(count)
+        stops = [*(start.row for start in layout.starts[1:]), layout.rows]
+        parts = map(Part, count(), layout.starts, stops)
+        jobs = [replace(job, part=part) for part in parts]
+        self._cuts[job.name] = _Cut(job, layout.rows, set(jobs))
+        return jobs
 
     def took(self, result: PartResult) -> FileResult | None:
-        """Take in what came of a part; return what came of its file, if it failed. Else the rest of it is given out."""
+        """Take in what came of a part; return what came of its file, if that failed. With the last it is published."""
         cut = self._cuts[result.job.name]
-        part = result.job.part
-        assert part is not None  # noqa: S101  it is the result of one
         cut.open.discard(result.job)
         cut.failure = cut.failure or result.failure
         cut.learned.append(result.learned)
-        if result.failure is None and result.rows < part.stop:
-            cut.found = result.rows
         if cut.open:
             return None
         if cut.failure is not None:
             self.failed(cut.job.name, cut.failure)
             return FileResult(cut.job, failure=cut.failure)
-        if cut.found is None:
-            self.add(cut.more(self._workers))
-        else:
-            self.add([replace(cut.job, rows=cut.found, learned=tuple(filter(None, cut.learned)))])
+        self.add([replace(cut.job, rows=cut.rows, learned=tuple(filter(None, cut.learned)))])
         return None

@@ -209,7 +209,7 @@ class Runner:
                 return await self._publish(job, file.source, file.journal, rows=file.rows)
             await self._journal.secure()
             self._journal.close_file(file.journal)
-            return PartResult(job, file.rows, learned=file.source.learned)
+            return PartResult(job, learned=file.source.learned)
 
     async def _put_together(self, job: FileJob, rows: int) -> FileResult:
         """Publish a file whose parts are scored."""

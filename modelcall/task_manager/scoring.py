@@ -13,7 +13,7 @@ import yaml
 from modelcall.config.record import resolved_config
 from modelcall.log import Message, say
 from modelcall.observe.fanout import Fanout
-from modelcall.pipeline.parts import Parts, about_rows
+from modelcall.pipeline.parts import Parts, layout_of
 from modelcall.pipeline.preflight import say_drift
 from modelcall.pipeline.runner import RunnerSettings
 from modelcall.pipeline.unify import schema_note, unified_in
@@ -149,7 +149,7 @@ class Scoring:
     def _jobs(self, run: ShardRun, left: Progress) -> tuple[list[FileJob], Parts]:
         """Return what is to be done: where many may work, large files in parts. Blocking."""
         workers = self._task.concurrency.workers
-        parts = Parts(workers, estimate=partial(about_rows, run.input_fs))
+        parts = Parts(workers, layout=partial(layout_of, run.input_fs))
         jobs = run.jobs(left)
         return (parts.split(jobs) if workers > 1 else jobs), parts
 

@@ -1,6 +1,6 @@
 """Two worker processes beside two runs of one process each, at the same time; and how the ceiling is used by several.
 
-usage: workers.py BASE_URL [--rows 100000] [--rounds 3]
+usage: workers.py BASE_URL [--rows 250000] [--rounds 3] [--files 8 1]
        workers.py --occupancy [--workers 4] [--ceiling 256] [--rows 40000]
 
 BASE_URL is an instant server (instant_server.sh). Prints, for eight files and one large one, rows a second of one run
@@ -108,15 +108,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base_url", nargs="?")
     parser.add_argument("--occupancy", action="store_true")
-    for name, default in (("--rows", 100_000), ("--rounds", 3), ("--workers", 4), ("--ceiling", 256)):
+    for name, default in (("--rows", 250_000), ("--rounds", 3), ("--workers", 4), ("--ceiling", 256)):
         parser.add_argument(name, type=int, default=default)
+    parser.add_argument("--files", type=int, nargs="+", default=(8, 1))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="modelcall-bench-") as name:
         scratch = Path(name)
         if arguments.occupancy:
             occupancy(scratch, rows=arguments.rows, workers=arguments.workers, ceiling=arguments.ceiling)
         else:
-            for files in (8, 1):
+            for files in arguments.files:
                 ratio(scratch, arguments.base_url, rows=arguments.rows, files=files, rounds=arguments.rounds)
 
 

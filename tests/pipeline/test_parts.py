@@ -1,13 +1,14 @@
-"""Files in parts: every row in exactly one of them, and the file published once, whatever the estimate was."""
+"""Files in parts: every row in exactly one of them, and the file published once."""
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import json
 import pickle
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,18 +16,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelcall.formats import lines as module_of_lines
+from modelcall.formats.base import NO_ROWS, Layout, Start
 from modelcall.formats.jsonl import JsonlSource
 from modelcall.fs.base import FileStat
 from modelcall.fs.local import LocalFileSystem
-from modelcall.pipeline import parts as module
 from modelcall.pipeline.file import From
 from modelcall.pipeline.job import FileJob, FileResult, PartResult
-from modelcall.pipeline.parts import Parts, about_rows
+from modelcall.pipeline.parts import Parts, layout_of
 from modelcall.state.row_set import RowSet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from modelcall.formats.base import AnyRow
 
 MB = 1 << 20
 
@@ -36,9 +40,14 @@ def job(name: str, size: int, *, row_limit: int | None = None, republish: bool =
     return FileJob(name=name, listed=listed, output=name, row_limit=row_limit, republish=republish)
 
 
-def cut(jobs: Sequence[FileJob], *, workers: int = 2, rows: int | None = 1000) -> dict[str, int]:
+def even(rows: int) -> Callable[[FileJob, int], Layout]:
+    """Lays files of so many rows out."""
+    return lambda _, parts: Layout(tuple(map(Start, range(0, rows, -(-rows // parts)))), rows)
+
+
+def cut(jobs: Sequence[FileJob], *, workers: int = 2, rows: int = 24_000) -> dict[str, int]:
     """How many jobs each file comes to."""
-    names = [each.name for each in Parts(workers, estimate=lambda _: rows).split(jobs)]
+    names = [each.name for each in Parts(workers, layout=even(rows)).split(jobs)]
     return {name: names.count(name) for name in dict.fromkeys(names)}
 
 
@@ -56,45 +65,63 @@ def test_only_files_that_are_large_beside_a_fair_share_are_cut() -> None:
 )
 def test_others_are_left_whole(whole: FileJob) -> None:
     assert cut([whole]) == {"a": 1}
-    assert cut([job("a", 64 * MB)], rows=None) == {"a": 1}
-    assert cut([job("a", 64 * MB)], rows=3) == {"a": 1}
+    assert cut([job("a", 64 * MB)], rows=1) == {"a": 1}
+    assert [each.part for each in Parts(2, layout=lambda *_: None).split([job("a", 64 * MB)])] == [None]
 
 
 def test_the_largest_come_first() -> None:
-    parts = Parts(2, estimate=lambda _: None)
+    parts = Parts(2, layout=lambda *_: None)
     assert [each.name for each in parts.split([job("a", 1), job("b", 3), job("c", 2), job("d", 3)])] == list("bdca")
 
 
-@given(
-    rows=st.integers(0, 400),
-    estimate=st.integers(20, 400),  # from as many as there are parts
-    workers=st.integers(2, 5),
-    order=st.randoms(use_true_random=False),
-)
-def test_every_row_is_in_one_part_whatever_the_estimate_and_the_order(
-    rows: int, estimate: int, workers: int, order: object
-) -> None:
-    parts = Parts(workers, estimate=lambda _: estimate)
+@given(rows=st.integers(2, 400), workers=st.integers(2, 5), order=st.randoms(use_true_random=False))
+def test_every_row_is_in_one_part_and_the_file_published_once_in_any_order(rows: int, workers: int, order: Any) -> None:
+    parts, added = Parts(workers, layout=even(rows)), list[FileJob]()
+    parts.add = added.extend
     todo = parts.split([job("a", workers * 32 * MB)])
-    parts.add = todo.extend
     scored: list[int] = []
-    while any(each.part for each in todo):
-        each = todo.pop(order.randrange(len(todo)))  # type: ignore[attr-defined]
+    while todo:
+        each = todo.pop(order.randrange(len(todo)))
         assert each.part is not None
-        scored += range(each.part.start, min(rows, each.part.stop))
-        assert parts.took(PartResult(each, min(rows, each.part.stop))) is None
+        assert added == []
+        scored += range(each.part.start.row, each.part.stop)
+        assert parts.took(PartResult(each, learned=each.part.number or None)) is None
     assert sorted(scored) == list(range(rows))
-    assert [(each.part, each.rows) for each in todo] == [(None, rows)]
+    assert [(each.name, each.part, each.rows) for each in added] == [("a", None, rows)]
 
 
 def test_a_part_that_fails_fails_its_file_when_all_have_come_back() -> None:
-    parts, failed = Parts(2, estimate=lambda _: 100), list[tuple[str, str]]()
+    parts, failed = Parts(2, layout=even(100)), list[tuple[str, str]]()
     parts.failed = lambda *told: failed.append(told)
     whole = job("a", 8 * MB)
     first, second = parts.split([whole])
     assert parts.took(PartResult(second, failure="damaged")) is None
-    assert parts.took(PartResult(first, 50)) == FileResult(whole, failure="damaged")
+    assert parts.took(PartResult(first)) == FileResult(whole, failure="damaged")
     assert failed == [("a", "damaged")]
+
+
+LINE = st.sampled_from([b'{"n": 1}', b"", b" \t", b"\r", b"no row", b'{"n": 2}\r', b'{"long": "' + b"x" * 40 + b'"}'])
+
+
+@given(st.lists(LINE), st.sampled_from([b"", codecs.BOM_UTF8]), st.sampled_from([b"", b"\n"]), st.integers(1, 6))
+def test_text_read_in_parts_is_the_text(lines: list[bytes], begin: bytes, end: bytes, parts: int) -> None:
+    text = begin + b"\n".join(lines) + end
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module_of_lines, "CHUNK_BYTES", 16)
+        source = JsonlSource(lambda: io.BytesIO(text), name="a.jsonl")
+        whole = list(source.rows_left(None, recorded=NO_ROWS, chunk_rows=3))
+        rows = source.row_count
+        layout = source.layout(parts)
+        assert layout is not None
+        assert layout.rows == rows
+        stops = [*(start.row for start in layout.starts[1:]), layout.rows]
+        read: list[tuple[int, AnyRow]] = []
+        for start, stop in zip(layout.starts, stops, strict=bool(layout.starts)):
+            part = source.rows_left(None, recorded=From(start.row, RowSet()), chunk_rows=3, limit=stop, start=start)
+            read += [row for chunk in part for row in chunk]
+            assert source.row_count == stop
+    assert read == [row for chunk in whole for row in chunk], "the numbers of lines in what is said of bad ones, too"
+    assert len(layout.starts) <= parts
 
 
 @given(
@@ -152,17 +179,22 @@ def listed(path: Path) -> FileJob:
     return FileJob(name=path.name, listed=stat, output=path.name)
 
 
-def test_the_rows_of_a_file_are_estimated_where_parts_are_cheap(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_SAMPLE", 10)
+def test_files_are_laid_out_where_parts_are_cheap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module_of_lines, "CHUNK_BYTES", 100)
     text = "".join(json.dumps({"text": f"{row:04d}"}) + "\n" for row in range(500))
     (tmp_path / "a.jsonl").write_text(text)
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "packed.jsonl").write_bytes(gzip.compress(text.encode()))
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1 but no more")
     pq.write_table(pa.table({"text": [str(row) for row in range(500)]}), tmp_path / "a.parquet")
     fs = LocalFileSystem()
-    assert about_rows(fs, listed(tmp_path / "a.jsonl")) == 500
-    assert about_rows(fs, listed(tmp_path / "a.parquet")) == 500
-    assert about_rows(fs, listed(tmp_path / "a.jsonl.gz")) is None
-    assert about_rows(fs, listed(tmp_path / "damaged.parquet")) is None
+    found = layout_of(fs, listed(tmp_path / "a.jsonl"), 4)
+    assert found is not None
+    assert found.rows == 500
+    assert [start.row for start in found.starts] == pytest.approx([0, 125, 250, 375], abs=8)
+    assert [start.byte for start in found.starts] == [17 * start.row for start in found.starts]
+    assert layout_of(fs, listed(tmp_path / "a.parquet"), 4) == Layout(tuple(map(Start, (0, 126, 252, 378))), 500)
+    assert layout_of(fs, listed(tmp_path / "a.jsonl.gz"), 4) is None
+    assert layout_of(fs, listed(tmp_path / "damaged.parquet"), 4) is None
+    packed = layout_of(fs, listed(tmp_path / "packed.jsonl"), 4)
+    assert packed is None or len(packed.starts) < 2

@@ -934,10 +934,17 @@ BUGS = (
         (TESTS_OF_PARTS,),
     ),
     Bug(
-        "workers: a file that is longer than was thought ends with its last part",
+        "workers: blank lines before a part are rows",
+        "formats/lines.py",
+        "rows + lines - empty, blank + empty",
+        "rows + lines, blank",
+        (TESTS_OF_PARTS,),
+    ),
+    Bug(
+        "workers: a file is published with a part of it missing",
         "pipeline/parts.py",
-        "        if cut.found is None:\n",
-        "        if cut.found is None and cut.open:\n",
+        "        if cut.open:\n            return None\n",
+        "",
         (TESTS_OF_PARTS,),
     ),
     Bug(
