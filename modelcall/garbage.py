@@ -22,11 +22,13 @@ from typing import Final
 
 import pyarrow as pa
 
-THRESHOLDS: Final = (20_000, 50, 50)
+THRESHOLDS: Final = (10_000, 2, 2_000)
 """New objects between collections of the youngest generation; how many of these to one of the next; and so on.
 
 A collection stops the event loop for 1 to 2 µs an object. A request in flight is some 60 objects: while thousands of
-requests begin, each collection finds as many new ones as it is called for.
+requests begin, each collection finds as many new ones as it is called for, and one of the next generations all that
+came since the last of those: so the second takes little at a time, and the third, which takes all, comes once in half a
+million requests.
 """
 
 _MMAP_THRESHOLD: Final = -3
