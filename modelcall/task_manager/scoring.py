@@ -121,7 +121,17 @@ class Scoring:
                 return
         finally:
             await scorer.close()
-        spec = HandSpec(
+        spec = await self._spec(run, known)
+        share = partial(SharedPass, run, spec, workers=workers, permits=scorer.permits, log=self._log)
+        with self._ledger(run) as listener:
+            shared = share(listener=listener, watch=self._plan.is_judge and not is_again)
+            if self._begins is not None:
+                self._begins.pass_begins(left.todo, shared.crew, shared.crew)
+            say(Message.WORKERS, processes=workers, jobs=len(jobs), parts=parts.count)
+            await shared.work(jobs, parts, stop=self._stop)
+
+    async def _spec(self, run: ShardRun, known: Mapping[str, str]) -> HandSpec:
+        return HandSpec(
             loaded=self._loaded,
             owned=run.told(earlier=await asyncio.to_thread(run.earlier)),
             plan=self._columns,
@@ -131,20 +141,6 @@ class Scoring:
             known=known,
             is_unified=self._schema is not None,
         )
-        with self._ledger(run) as listener:
-            shared = SharedPass(
-                run,
-                spec,
-                workers=workers,
-                permits=scorer.permits,
-                listener=listener,
-                watch=self._plan.is_judge and not is_again,
-                log=self._log,
-            )
-            if self._begins is not None:
-                self._begins.pass_begins(left.todo, shared.crew, shared.crew)
-            say(Message.WORKERS, processes=workers, jobs=len(jobs), parts=parts.count)
-            await shared.work(jobs, parts, stop=self._stop)
 
     def _jobs(self, run: ShardRun, left: Progress) -> tuple[list[FileJob], Parts]:
         """Return what is to be done: where many may work, large files in parts. Blocking."""
