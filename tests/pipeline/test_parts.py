@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelcall.formats import lines as module_of_lines
@@ -145,6 +145,7 @@ def test_a_part_is_read_without_what_stands_before_and_what_is_recorded(
     assert source.row_count == min(25, first + length)
 
 
+@settings(deadline=None)  # the first column that Arrow makes of Python values takes seconds: it looks for pandas
 @given(cuts=st.sets(st.integers(1, 24)), bad=st.sets(st.integers(0, 24)), missing=st.booleans())
 def test_what_the_parts_have_learned_saves_reading_the_file_for_its_types(
     cuts: set[int], bad: set[int], missing: bool
