@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcall.errors import FatalError
+from modelcall.fs.errors import stopping
 from modelcall.state.journal import LOOK_SECONDS
 from modelcall.task_manager.crew_messages import CopyBytes, CopyDone, CopyRetire, CopySend
 
@@ -81,7 +81,7 @@ class CopyDesk:
                 sent = self._in_thread(self._copies.send)
                 sent.add_done_callback(lambda done: tell(CopyDone(ticket, _error(done))))
             case CopyRetire(keys):
-                self._in_thread(lambda: self._copies.retire(keys)).add_done_callback(_error)
+                self._in_thread(lambda: self._copies.retire(keys)).add_done_callback(self._ended)
 
     def died(self, worker: int) -> None:
         """Take over what a worker wrote and could not hand on any more. Blocking, for a moment."""
@@ -110,11 +110,13 @@ class CopyDesk:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if self._copies.is_due:
-                try:
-                    await self._in_thread(self._copies.send)
-                except FatalError as error:
-                    self._fail(error)
-                    return
+                self._in_thread(self._copies.send).add_done_callback(self._ended)
+
+    def _ended(self, done: asyncio.Future[None]) -> None:
+        """Nobody waits for what was done: a failure ends the run."""
+        error = _error(done)
+        if error is not None:
+            self._fail(stopping(error, "the journal's copies cannot be kept") if isinstance(error, OSError) else error)
 
 
 def _error(done: asyncio.Future[None]) -> Exception | None:

@@ -94,3 +94,22 @@ async def test_a_store_that_refuses_ends_who_waits_and_the_run(tmp_path: Path, m
         await asyncio.to_thread(line.end.send)
     with pytest.raises(FatalError, match="the journal cannot be copied"):
         await desk.close()
+
+
+async def test_copies_that_cannot_be_removed_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, failures = Store(), list[BaseException]()
+    desk = CopyDesk(store.owner(1, tmp_path / "here"), str(tmp_path / "here"), fail=failures.append)
+    line = Line(desk)
+    line.end.add(NAME, b"one\n")
+    await asyncio.to_thread(line.end.send)
+
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "access denied", path)
+
+    monkeypatch.setattr(store, "remove", refuse)
+    line.end.retire({"a"})
+    await asyncio.to_thread(line.end.send)  # comes after it
+    await asyncio.sleep(0)
+    assert [type(error) for error in failures] == [FatalError]
+    assert "the journal's copies cannot be kept" in str(failures[0])
+    await desk.close()
