@@ -12,9 +12,10 @@ from modelcall.task_manager.crew_messages import Cooled, Details, Drain, News, P
 from modelcall.task_manager.leases import Leases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from modelcall.engines.processes import ProcessEngine
+    from modelcall.observe.relay import Event
     from modelcall.scorers.hopeless import HopelessWatch
     from modelcall.task_manager.copying import CopyDesk
     from modelcall.task_manager.crew_messages import Answered, Order
@@ -90,7 +91,6 @@ class Crew:
         self._pauses: set[str] = set()
         self._started: set[str] = set()
         """Files that are begun and not over."""
-        self._seen: set[str] = set()
         self._expected: dict[str, int] = {}
         self._stopping: Order | None = None
         self._leases = Leases(ceiling, lend=lambda worker, lease: self._hands[worker].lend(lease))
@@ -201,10 +201,10 @@ class Crew:
             return False
         standing = message.standing
         hand.heard(message)
-        if standing.answered is not None:
-            for other in self._hands.values():
-                if other is not hand:
-                    other.answered = standing.answered
+        for other in self._hands.values():
+            if other is not hand:
+                other.answered = standing.answered or other.answered
+                other.cooled |= {cooled.endpoint: cooled for cooled in _cooled(message.events)}
         self._leases.reported(worker, number=standing.lease, bound=standing.bound, need=standing.need)
         return retell(message.events, self) > 0
 
@@ -214,8 +214,7 @@ class Crew:
 
     def file_started(self, file: str, *, recorded: int) -> None:
         """Pass it on, of a file that is scored in parts once."""
-        if file not in self._seen:
-            self._seen.add(file)
+        if file not in self._started:
             self._started.add(file)
             self._listener.file_started(file, recorded=recorded)
 
@@ -250,8 +249,10 @@ class Crew:
         """Pass it on; of a limit that moved, what it comes to for all."""
         if name == "limit":
             facts = {**facts, "limit": self.limit, "ceiling": self.ceiling}
-        elif name == "cooldown":
-            cooled = Cooled(str(facts["endpoint"]), float(facts["seconds"]))
-            for hand in self._hands.values():
-                hand.cooled[cooled.endpoint] = cooled
         self._listener.client_event(name, facts)
+
+
+def _cooled(events: Sequence[Event]) -> Iterator[Cooled]:
+    for event in events:
+        if event[:2] == ("client_event", "cooldown"):
+            yield Cooled(str(event[2]["endpoint"]), float(event[2]["seconds"]))

@@ -1,0 +1,63 @@
+"""Workers as one: what each meets the others learn, and listeners hear of a file as if one process had it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modelcall.observe.relay import Relay
+from modelcall.task_manager.crew import Crew
+from modelcall.task_manager.crew_messages import Answered, Cooled, Details, News, Pause, Standing
+from modelcall.types import FileCounts, Outcome, RowRef
+from tests.observe.test_relay import Heard
+
+if TYPE_CHECKING:
+    from modelcall.types import RunListener
+
+
+def crew_of(*workers: int, listener: RunListener | None = None) -> tuple[Crew, dict[int, list[Any]]]:
+    """Return a crew, and what each of its workers is told, leases aside."""
+    crew = Crew(ceiling=8, most=None, listener=listener or Heard(), watch=None, grace_seconds=1.0)
+    told: dict[int, list[Any]] = {}
+    for worker in workers:
+        crew.joined(worker, told.setdefault(worker, []).append)
+        told[worker].clear()
+    return crew, told
+
+
+def cooldown() -> list[Any]:
+    relay = Relay()
+    relay.client_event("cooldown", {"endpoint": "vllm:8000", "seconds": 7.0, "cause": "rate_limit"})
+    return relay.taken()
+
+
+def test_what_one_meets_the_others_are_told_when_they_are_heard_of_next() -> None:
+    crew, told = crew_of(1, 2, 3)
+    answered = Answered(1.0, 2.0)
+    crew.told(1, News(Standing(lease=99, answered=answered), cooldown()))
+    assert told == {1: [], 2: [], 3: []}, "none is told more than is heard of it"
+    for worker in (1, 2, 2):
+        crew.told(worker, News(Standing(lease=99)))
+    assert told == {1: [], 2: [answered, Cooled("vllm:8000", 7.0)], 3: []}
+
+
+def test_a_later_worker_learns_what_holds_for_all() -> None:
+    crew, _ = crew_of(1)
+    crew.pause("user")
+    said: list[Any] = []
+    crew.joined(2, said.append)
+    assert said[0] == Pause("user")
+
+
+def test_a_file_that_several_work_on_is_heard_of_once() -> None:
+    heard = Heard()
+    crew, _ = crew_of(1, 2, listener=heard)
+    for worker in (1, 2):
+        relay = Relay()
+        relay.file_started("a", recorded=worker)
+        relay.row_done(RowRef("a", worker, f"id{worker}"), Outcome({"score": worker}))
+        got_on = crew.told(worker, News(Standing(), relay.taken(), Details(expected={"a": 90 + worker})))
+        assert got_on
+    assert [event for event in heard.events if event[0] == "started"] == [("started", "a", 1)]
+    assert crew.expected_rows() == {"a": 92}
+    crew.file_done("a", FileCounts(2, 2, 0))
+    assert crew.expected_rows() == {}
