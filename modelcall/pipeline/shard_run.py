@@ -15,7 +15,7 @@ from modelcall.pipeline.recorded import refuse_edited, take_repaired
 from modelcall.pipeline.site import Owned, Site
 from modelcall.pipeline.tally import Tally
 from modelcall.state.copies import Copies
-from modelcall.state.journal import ShardJournal
+from modelcall.state.journal import synced_earlier
 from modelcall.state.place import refuse_elsewhere
 from modelcall.state.run import FileVersion, note_runs
 from modelcall.state.segments import file_key, retire_published
@@ -245,9 +245,7 @@ class ShardRun:
 
     def earlier(self) -> dict[str, list[Segment]]:
         """Return what the owners before recorded, and sync it: they may have been killed before they did. Blocking."""
-        journal = ShardJournal(self.work_folder.journals, epoch=self._owned().lock.epoch, identity=self.record.run)
-        journal.prepare()
-        return journal.sync_earlier()
+        return synced_earlier(self.work_folder.journals, before=self._owned().lock.epoch)
 
     def _owned(self) -> Ownership:
         assert self._ownership is not None, "the shard is not owned"  # noqa: S101  a mistake of the caller

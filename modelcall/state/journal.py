@@ -142,17 +142,7 @@ class ShardJournal:
             self._earlier = dict(self._worker.earlier)
             return
         self._earlier = earlier_segments(self.folder, before=self._epoch)
-        self._inherited = [AppendFile(segment.path) for some in self._earlier.values() for segment in some]
-
-    def sync_earlier(self) -> dict[str, list[Segment]]:
-        """Return what :meth:`prepare` found, synced, for workers. Blocking.
-
-        Raises:
-            FatalError: The disk refused.
-        """
-        inherited, self._inherited = self._inherited, []
-        self._guarded(partial(_sync_all, [*inherited], self.folder))
-        return self._earlier
+        self._inherited = _logs(self._earlier)
 
     def open(
         self,
@@ -243,7 +233,8 @@ class ShardJournal:
         async with self._syncing:
             self._raise()
             unsynced = [journal for journal in self._opened() if journal.unsynced]
-            inherited, self._inherited = self._inherited, []
+            with self._opening:
+                inherited, self._inherited = self._inherited, []
             if unsynced or inherited:
                 await self._blocking(self._syncer, partial(_sync_all, [*unsynced, *inherited], self.folder))
 
@@ -314,6 +305,21 @@ class ShardJournal:
         self._raise()  # what was under way when the background ended
 
 
+def synced_earlier(folder: str, *, before: int) -> dict[str, list[Segment]]:
+    """Return what the owners before an epoch wrote, by file key, synced, for the workers of that one. Blocking.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    earlier = earlier_segments(folder, before=before)
+    _sync_all(_logs(earlier), folder)
+    return earlier
+
+
+def _logs(segments: Mapping[str, list[Segment]]) -> list[AppendFile]:
+    return [AppendFile(segment.path) for some in segments.values() for segment in some]
+
+
 async def _to_its_end(thread: Executor, work: Callable[[], object]) -> None:
     """Do what is done even if nobody waits for it any more: what was taken must be written, a failure be known."""
     await asyncio.shield(asyncio.get_running_loop().run_in_executor(thread, work))
@@ -343,7 +349,7 @@ def _write_all(dirty: list[tuple[FileJournal, list[bytes]]]) -> None:
         journal.write(buffer)
 
 
-def _sync_all(unsynced: list[FileJournal | AppendFile], folder: str) -> None:
+def _sync_all(unsynced: Iterable[FileJournal | AppendFile], folder: str) -> None:
     for journal in unsynced:
         with suppress(FileNotFoundError):  # retired meanwhile
             journal.sync()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from modelcall.state.journal import ShardJournal, Worker
+from modelcall.state.journal import ShardJournal, Worker, synced_earlier
 from modelcall.state.segments import Writer, earlier_segments, file_key, journal_name, segments_of
 from modelcall.types import Outcome
 
@@ -80,7 +80,7 @@ async def test_the_next_owner_has_what_all_workers_recorded_and_tells_its_own(tm
     owner = ShardJournal(str(tmp_path), epoch=2, identity="run")
     owner.prepare()
     assert owner.open(FILE, fingerprint="1-x").recorded.count == 4
-    earlier = owner.sync_earlier()
+    earlier = synced_earlier(str(tmp_path), before=2)
     await record(tmp_path, 1, 7, part=0)  # of an owner that was replaced, and woke
     async with worker(tmp_path, 1, epoch=2, earlier=earlier) as shard:
         journal = shard.open(FILE, fingerprint="1-x", part=0)
