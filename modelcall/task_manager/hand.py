@@ -67,9 +67,7 @@ class HandSpec:
     urls: tuple[str, ...]
     """Of the embedded server, if the run has one."""
     known: Mapping[str, str]
-    """What was settled before row one."""
-    is_unified: bool
-    """Whether all outputs have one schema, which is among that."""
+    """What was settled before row one; the schema of all outputs, if they have one, is among it."""
 
 
 async def score_files(
@@ -88,7 +86,7 @@ async def score_files(
         scorer,
         spec.plan,
         output_columns=spec.loaded.task.data.output_columns,
-        unified=unified_in(spec.known) if spec.is_unified else None,
+        unified=unified_in(spec.known) if spec.loaded.task.data.unify_schema else None,
         listener=relay,
         settings=spec.settings,
     )

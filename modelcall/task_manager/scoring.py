@@ -113,11 +113,15 @@ class Scoring:
         if scorer is None:
             return
         unified = await asyncio.to_thread(self._unified, run, known)
-        jobs, parts = await asyncio.to_thread(self._jobs, run, left)
-        workers = self._workers(scorer, jobs)
+        jobs = run.jobs(left)
+        workers = min(self._task.concurrency.workers, scorer.permits.ceiling)
+        parts = Parts(workers, layout=partial(layout_of, run.input_fs))
+        if workers > 1:
+            jobs = await asyncio.to_thread(parts.split, jobs)
+            workers = min(workers, len(jobs))
         try:
             if workers == 1:
-                await self._work(run, scorer, left, unified=unified)
+                await self._work(run, scorer, left, jobs, unified=unified)
                 return
         finally:
             await scorer.close()
@@ -139,19 +143,7 @@ class Scoring:
             columns=frozenset(orjson.loads(known[_COLUMNS])),
             urls=await asyncio.to_thread(self._serve),
             known=known,
-            is_unified=self._schema is not None,
         )
-
-    def _jobs(self, run: ShardRun, left: Progress) -> tuple[list[FileJob], Parts]:
-        """Return what is to be done: where many may work, large files in parts. Blocking."""
-        workers = self._task.concurrency.workers
-        parts = Parts(workers, layout=partial(layout_of, run.input_fs))
-        jobs = run.jobs(left)
-        return (parts.split(jobs) if workers > 1 else jobs), parts
-
-    def _workers(self, scorer: RowScorer, jobs: Sequence[FileJob]) -> int:
-        """Return how many processes the jobs and the ceiling are enough for."""
-        return max(1, min(self._task.concurrency.workers, len(jobs), scorer.permits.ceiling))
 
     async def _scorer(
         self, run: ShardRun, columns: frozenset[str], make: MakeScorer, *, schema: Mapping[str, str]
@@ -179,7 +171,9 @@ class Scoring:
         run.to.fs.replace(f"{run.to.state}/schema.json", schema_note(known))
         return unified_in(known)
 
-    async def _work(self, run: ShardRun, scorer: RowScorer, left: Progress, *, unified: Unified | None) -> None:
+    async def _work(
+        self, run: ShardRun, scorer: RowScorer, left: Progress, jobs: Sequence[FileJob], *, unified: Unified | None
+    ) -> None:
         with self._ledger(run) as listener:
             runner = run.runner(
                 scorer,
@@ -193,7 +187,7 @@ class Scoring:
                 self._begins.pass_begins(left.todo, scorer.permits, runner)
             self._stop.when_asked(runner.stop, drain=runner.drain)
             engine = load("engines", "inline").target()
-            await run.work(engine.run(lambda jobs, _: runner.run(jobs), run.jobs(left)))
+            await run.work(engine.run(lambda given, _: runner.run(given), jobs))
 
     @contextmanager
     def _ledger(self, run: ShardRun) -> Iterator[RunListener]:

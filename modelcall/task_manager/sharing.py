@@ -77,7 +77,7 @@ class SharedPass:
         Raises:
             FatalError: Going on is pointless; what was answered is recorded.
         """
-        parts.add, parts.failed = self._engine.add, self._failed
+        parts.add, parts.failed = self._engine.add, self.crew.file_failed
         self._run.when_lost(self.crew.fail)
         stop.when_asked(self.crew.stop, drain=self.crew.drain)
         try:
@@ -91,11 +91,8 @@ class SharedPass:
     def _given_up(self, job: FileJob, how: str) -> FileResult | PartResult:
         if job.part is not None:
             return PartResult(job, failure=how)
-        self._failed(job.name, how)
+        self.crew.file_failed(job.name, how)
         return FileResult(job, failure=how)
-
-    def _failed(self, file: str, reason: str) -> None:
-        self.crew.file_failed(file, reason)
 
 
 def _each(loaded: LoadedTask, workers: int) -> LoadedTask:

@@ -18,6 +18,7 @@ from modelcall.mock.process import EmbeddedServer
 from tests.cli.test_run_task import wait_for
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from tests.cli.shell import Shell
@@ -42,6 +43,16 @@ def workers_of(pid: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def begun(shell: Shell, server: EmbeddedServer) -> subprocess.Popen[str]:
+    """A run over four files of 60 rows, a quarter of which are answered."""
+    for name in "abcd":
+        shell.rows(f"in/{name}.jsonl", 60)
+    shell.task(server.base_url)
+    child = shell.start("run-task", "task.yaml", "--json", *WORKERS)
+    wait_for(lambda: server.referee().answered_rows >= 60)
+    return child
 
 
 def rows_of(shell: Shell, name: str) -> list[tuple[int, Any]]:
@@ -92,11 +103,7 @@ def test_a_large_file_is_scored_in_parts_and_comes_out_as_of_one_process(shell: 
 def test_a_worker_that_dies_is_replaced_and_nothing_is_asked_twice_that_was_recorded(
     shell: Shell, slow: EmbeddedServer, number: signal.Signals
 ) -> None:
-    for name in "abcd":
-        shell.rows(f"in/{name}.jsonl", 60)
-    shell.task(slow.base_url)
-    child = shell.start("run-task", "task.yaml", "--json", *WORKERS)
-    wait_for(lambda: slow.referee().answered_rows >= 60)
+    child = begun(shell, slow)
 
     os.kill(workers_of(child.pid)[0], number)
     out, err = child.communicate(timeout=60)
@@ -113,11 +120,7 @@ def test_a_worker_that_dies_is_replaced_and_nothing_is_asked_twice_that_was_reco
 def test_a_signal_ends_all_within_the_grace_period_and_the_next_start_goes_on(
     shell: Shell, slow: EmbeddedServer
 ) -> None:
-    for name in "abcd":
-        shell.rows(f"in/{name}.jsonl", 60)
-    shell.task(slow.base_url)
-    child = shell.start("run-task", "task.yaml", "--json", *WORKERS)
-    wait_for(lambda: slow.referee().answered_rows >= 60)
+    child = begun(shell, slow)
     workers = workers_of(child.pid)
 
     child.send_signal(signal.SIGTERM)
@@ -134,11 +137,7 @@ def test_a_signal_ends_all_within_the_grace_period_and_the_next_start_goes_on(
 
 
 def test_when_the_owner_is_killed_so_are_its_workers_and_nothing_is_lost(shell: Shell, slow: EmbeddedServer) -> None:
-    for name in "abcd":
-        shell.rows(f"in/{name}.jsonl", 60)
-    shell.task(slow.base_url)
-    child = shell.start("run-task", "task.yaml", *WORKERS)
-    wait_for(lambda: slow.referee().answered_rows >= 60)
+    child = begun(shell, slow)
     workers = workers_of(child.pid)
 
     child.kill()
