@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from modelcall.formats.base import Opener
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
+"""Read at a time; a MiB would come from the system each time, page by page: see :mod:`modelcall.garbage`."""
+STRIDE_BYTES = 1 << 20
+"""From one noted start of a line to the next."""
 
 
 def read_lines(
@@ -36,7 +39,7 @@ def read_lines(
         FileFailure: Compressed data that is cut or damaged; content that its name does not promise.
     """
     with reading(name), opener() as stream:
-        text = _bytes(stream, begin) if begin else _text(stream, name)
+        text = _bytes(stream, begin, CHUNK_BYTES) if begin else _text(stream, name)
         yield from split_lines(text, max_bytes=max_bytes, passed=passed)
 
 
@@ -51,11 +54,11 @@ def line_starts(opener: Opener, *, name: str) -> Iterator[Start]:
     rows = blank = byte = 0
     held = b""
     with reading(name), opener() as stream:
-        head = stream.read(CHUNK_BYTES)
+        head = stream.read(STRIDE_BYTES)
         if compression_of(head[:MAGIC_BYTES], name=name):
             return
         refuse_content(content_of(head), name=name, expected="JSON Lines")
-        for chunk in _bytes(stream, 0):
+        for chunk in _bytes(stream, 0, STRIDE_BYTES):
             data = held + chunk
             if not byte and data.startswith(codecs.BOM_UTF8):
                 data, byte = data.removeprefix(codecs.BOM_UTF8), len(codecs.BOM_UTF8)
@@ -127,10 +130,10 @@ def _text(stream: BinaryIO, name: str) -> Iterator[bytes]:
     yield from chunks
 
 
-def _bytes(stream: BinaryIO, begin: int) -> Iterator[bytes]:
+def _bytes(stream: BinaryIO, begin: int, size: int) -> Iterator[bytes]:
     stream.seek(begin)
     source = pa.PythonFile(stream, mode="r")
-    while chunk := source.read(CHUNK_BYTES):
+    while chunk := source.read(size):
         yield chunk
 
 
