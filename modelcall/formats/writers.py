@@ -18,7 +18,7 @@ from modelcall.formats.nested import fitted, replaced
 from modelcall.formats.values import json_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor, Future
 
     from modelcall.formats.base import Writable
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 ROW_GROUP_BYTES = 12 << 20
 """Held, with its encoded form, while a row group is made: what a large file costs in memory more than a small one."""
 ROW_GROUP_ROWS = 1 << 17
+_WRITE_BYTES = 256 << 10
+"""Given to the sink at a time: each time the thread that encodes waits for others that run Python."""
 _EMPTY_OBJECT = re.compile(rb"\{\s*\}")
 
 
@@ -67,13 +69,15 @@ class ParquetTableWriter:
     def __init__(
         self, sink: Writable, *, inputs: pa.Schema, results: pa.Schema, encoder: Executor | None = None
     ) -> None:
+        self._file = _SinkFile(sink)
         fields = [*inputs, *results]
         self.schema = pa.schema(fields, metadata=kept_metadata(inputs))
         plain = [field.with_type(replaced(field.type, _no_view)) for field in fields]
         self._plain = pa.schema(plain, metadata=self.schema.metadata)
         self._has_views = self._plain.types != self.schema.types
+        self._stream = pa.BufferedOutputStream(pa.PythonFile(self._file, mode="w"), _WRITE_BYTES)
         self._writer = _Writer(
-            pa.PythonFile(_SinkFile(sink), mode="w"),
+            self._stream,
             self._plain,
             compression="zstd",
             write_page_checksum=True,
@@ -106,6 +110,11 @@ class ParquetTableWriter:
             schema = base64.b64encode(self.schema.serialize()).decode()
             self._writer.add_key_value_metadata({"ARROW:schema": schema})
         self._writer.close()
+        self._stream.flush()
+
+    def __del__(self) -> None:
+        """Write nothing that is held still: a writer that nobody closed has failed, and its sink may be gone."""
+        self._file.let_go()
 
     def _flush(self) -> None:
         self._finish()
@@ -133,7 +142,7 @@ class ParquetTableWriter:
 
 class _Writer(pq.ParquetWriter):  # type: ignore[misc]  # pyarrow has no types
     def __del__(self) -> None:
-        """Write no footer: a writer that nobody closed has failed, and its sink may be gone."""
+        """Write no footer."""
 
 
 class _SinkFile:
@@ -142,7 +151,11 @@ class _SinkFile:
     closed = False
 
     def __init__(self, sink: Writable) -> None:
-        self.write = sink.write
+        self.write: Callable[[bytes | memoryview], int] = sink.write
+
+    def let_go(self) -> None:
+        """Take what comes still, and lose it."""
+        self.write = len
 
     def flush(self) -> None:
         """What is written is in the sink."""
