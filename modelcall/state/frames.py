@@ -6,6 +6,7 @@ where there is none), a JSON text. Every frame stands for itself, so a torn or f
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 from zlib import crc32
@@ -40,6 +41,14 @@ def parse(line: bytes) -> tuple[int, bytes] | None:
         return None
     key, _, payload = body.partition(b" ")
     return int(key), payload
+
+
+def key_of(line: bytes) -> int:
+    """Return the key of a frame without looking whether it is whole; of a damaged one perhaps another."""
+    try:
+        return int(line[_PREFIX : line.find(b" ", _PREFIX)])
+    except ValueError:
+        return sys.maxsize
 
 
 def read_frames(stream: BinaryIO, *, size: int, damage: Damage) -> Iterator[tuple[int, bytes]]:

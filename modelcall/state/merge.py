@@ -1,7 +1,4 @@
-"""Order journal records by row index in bounded memory: an external merge sort.
-
-Answers come nearly in order, so a large file makes few sorted runs; a small one never touches the disk.
-"""
+"""Order journal records by row index in bounded memory: an external merge sort."""
 
 from __future__ import annotations
 
@@ -22,6 +19,8 @@ MEMORY_BYTES = 4 << 20
 FAN_IN = 64
 """Sorted runs on disk at a time, each an open file: as many become one when there are more."""
 
+_RECORD_BYTES = 100
+"""Of a record beside its payload."""
 _by_row = itemgetter(0)
 
 
@@ -46,13 +45,18 @@ def in_order(records: Iterable[tuple[int, bytes]], spill_folder: str) -> Iterato
         yield from heapq.merge(*runs, key=_by_row)
 
 
+def weight(payload: bytes) -> int:
+    """Return what a record takes in memory, in bytes, more or less."""
+    return len(payload) + _RECORD_BYTES
+
+
 def _take(records: Iterator[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     """Return the next records, up to the memory bound."""
     chunk: list[tuple[int, bytes]] = []
     size = 0
     while size < MEMORY_BYTES and (some := list(islice(records, 1000))):
         chunk += some
-        size += sum(len(payload) + 100 for _, payload in some)
+        size += sum(weight(payload) for _, payload in some)
     return chunk
 
 

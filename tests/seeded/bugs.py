@@ -140,6 +140,27 @@ BUGS = (
         ("tests/state",),
     ),
     Bug(
+        "ordered: a block ends where the next one's smallest row stands, that included",
+        "state/ordered.py",
+        "ready = bisect_left(held, later, key=_row)",
+        "ready = bisect_left(held, later + 1, key=_row)",
+        ("tests/state/test_ordered.py",),
+    ),
+    Bug(
+        "ordered: blocks by row alone, the records of one row as they are found",
+        "state/ordered.py",
+        "held.sort(key=_row_and_age)",
+        "held.sort(key=_row)",
+        ("tests/state/test_ordered.py",),
+    ),
+    Bug(
+        "ordered: what has been given is given again when sorting on disk begins",
+        "state/ordered.py",
+        "if record[0] >= later)",
+        "if record)",
+        ("tests/state/test_ordered.py",),
+    ),
+    Bug(
         "merge: a spilled run is lost",
         "state/merge.py",
         "            if len(runs) == FAN_IN:\n",
