@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from modelcall.values import row_value
+
 Row: TypeAlias = dict[str, Any]
 """One input row, by column name: only the columns the scorer reads."""
 
@@ -102,7 +104,7 @@ Columns: TypeAlias = Mapping[str, ColumnType]
 """Result columns in output order."""
 
 
-@dataclass(frozen=True, slots=True)
+@row_value
 class Usage:
     """Tokens of one request, summed over its attempts. None: the endpoint never said."""
 
@@ -112,7 +114,7 @@ class Usage:
     reasoning_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@row_value
 class Outcome:
     """What became of one row; what the journal keeps and publishing writes.
 
@@ -132,7 +134,7 @@ class Outcome:
     """Time in flight, waits between attempts left out. Not journaled."""
 
 
-@dataclass(frozen=True, slots=True)
+@row_value
 class RowRef:
     """Which row this is. Identity is (input fingerprint, row_index), never the row's text or a user's id."""
 

@@ -25,6 +25,7 @@ from modelcall.formats.failures import changed
 from modelcall.formats.lines import line_starts, read_lines
 from modelcall.formats.settle import Shape
 from modelcall.formats.strict_json import members, parse_object
+from modelcall.values import row_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,7 +43,7 @@ MAX_REASONS = 100
 _BEGIN = Start(0)
 
 
-@dataclass(frozen=True, slots=True)
+@row_value
 class _Line:
     """A line that is no blank."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -15,6 +15,7 @@ from modelcall.llm.server_error import MAX_MESSAGE, ServerError, error_in, error
 from modelcall.llm.transport import FaultKind, RawResponse, TransportFault
 from modelcall.llm.verdicts import Fault, Verdict
 from modelcall.redact import mask, maskable, redact
+from modelcall.values import row_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _SUCCESS: Final = range(200, 300)
 
 
-@dataclass(frozen=True, slots=True)
+@row_value
 class Answer:
     """How an attempt ended."""
 

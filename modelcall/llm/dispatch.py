@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from modelcall.llm.hedge import hedged
 from modelcall.llm.labels import label
 from modelcall.llm.pacing import RequestPace, TokenPace
 from modelcall.llm.verdicts import Kind
+from modelcall.values import row_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -32,7 +32,7 @@ _LEAST_SHARE: Final = 0.001
 _ANSWERED: Final = frozenset({Kind.OK, Kind.PERMANENT})
 
 
-@dataclass(frozen=True, slots=True)
+@row_value
 class Result:
     """An attempt that ended."""
 

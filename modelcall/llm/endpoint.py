@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+from modelcall.values import row_value
 
 if TYPE_CHECKING:
     from modelcall.llm.limits import AdaptiveLimit
@@ -18,7 +19,7 @@ SLOWEST_RAMP: Final = 10.0
 """Seconds, at most, over which an endpoint that wakes up gets its full load back."""
 
 
-@dataclass(frozen=True, slots=True)
+@row_value
 class Ticket:
     """An attempt in flight."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from modelcall.values import row_value
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 Message: TypeAlias = "dict[str, str]"
 
 
-@dataclass(frozen=True, slots=True)
+@row_value
 class Reply:
     """A completion as the server sent it, its shape already understood, its text not yet judged."""
 
@@ -54,7 +56,7 @@ class Check(Protocol):
         """Result columns, or what is wrong with the answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@row_value
 class ChatRequest:
     """One logical request of 1…n attempts."""
 
@@ -64,7 +66,7 @@ class ChatRequest:
     response_format: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@row_value
 class Completion:
     """The accepted end of a request."""
 

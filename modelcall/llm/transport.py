@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import pkgutil
 import ssl
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Protocol, cast
 
 from modelcall.errors import RetryableError
+from modelcall.values import row_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ class TransportFault(RetryableError):  # noqa: N818  what happened, not an error
         self.stale = stale
 
 
-@dataclass(frozen=True, slots=True)
+@row_value
 class RawResponse:
     """A whole reply, decompressed. Any status."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelcall.llm.structured.strict import MAX_DEPTH, NotStrictJsonError, read_object, same
+from modelcall.values import row_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,7 +44,7 @@ class UnreadableError(ValueError):
         self.cause = cause
 
 
-@dataclass(frozen=True, slots=True)
+@row_value
 class Answer:
     """The object a completion answers with."""
 
