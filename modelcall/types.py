@@ -143,7 +143,7 @@ class RowRef:
     row_index: int
     """From 0, in the input file."""
     request_id: str
-    """Opaque, the same on every resume; ``x-request-id`` is made from it."""
+    """Opaque, the same on every resume: the first four groups of a UUID. ``x-request-id`` is made from it."""
 
 
 OutputFormat: TypeAlias = Literal["parquet", "jsonl", "same"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -233,11 +232,13 @@ class JsonlSource:
 
         orjson makes floats of integers beyond 64 bit, but a column of those has no type.
         """
-        if self._is_good and line.text is not None:
-            with suppress(orjson.JSONDecodeError):
-                row: Row = orjson.loads(line.text)
-                return row
-        return self._parse(line)
+        if not self._is_good or line.text is None:
+            return self._parse(line)
+        try:
+            row: Row = orjson.loads(line.text)
+        except orjson.JSONDecodeError:
+            return self._parse(line)
+        return row
 
     def _check_columns(self, shapes: dict[str, Shape]) -> None:
         if len(shapes) > MAX_COLUMNS:

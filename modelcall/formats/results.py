@@ -62,13 +62,17 @@ def _array(name: str, kind: ColumnType, values: Sequence[Any]) -> pa.Array:
 
 def _check(kind: ColumnType, values: Iterable[Any]) -> None:
     """Refuse what Arrow would bend: it makes 4 of 4.5, and ``["a", "b"]`` of ``"ab"``."""
+    if kind.kind == "int":
+        for value in values:
+            if isinstance(value, float) and not value.is_integer():
+                raise ValueError(f"{value} is no integer")
+    expected = _CONTAINERS.get(kind.kind)
+    if expected is None:
+        return
     present = [value for value in values if value is not None]
-    expected = _CONTAINERS.get(kind.kind, object)
     for value in present:
         if not isinstance(value, expected):
             raise TypeError(f"{value!r:.80} is no {kind.kind}")
-        if kind.kind == "int" and isinstance(value, float) and not value.is_integer():
-            raise ValueError(f"{value} is no integer")
     if kind.items:
         _check(kind.items, chain.from_iterable(present))
     for name, item in kind.fields:

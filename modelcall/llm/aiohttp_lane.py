@@ -207,7 +207,10 @@ class AiohttpLane:
         length = headers.get("content-length")
         if length is not None and int(length) > limit:
             raise too_large(limit)
-        body = await (content.read() if length is not None else read_body(content.iter_any(), limit=limit))
+        if length is None:
+            body = await read_body(content.iter_any(), limit=limit)
+        else:
+            body = content.read_nowait() if content.is_eof() else await content.read()
         encoding = headers.get("content-encoding")
         return decode(body, encoding, limit=limit) if encoding else body
 

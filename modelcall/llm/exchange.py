@@ -61,7 +61,7 @@ class ChatRequest:
     """One logical request of 1…n attempts."""
 
     request_id: str
-    """Opaque; :mod:`modelcall.llm.labels` makes the ``x-request-id`` of each attempt of it."""
+    """Opaque: the first four groups of a UUID, for some servers want one; the attempt's number is the fifth."""
     messages: Sequence[Message]
     response_format: Mapping[str, Any] | None = None
 

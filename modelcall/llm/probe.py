@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EVERY: Final = (10.0, 14.0)
 """Seconds between two probes of an endpoint."""
-PROBE: Final = "probe"
+PROBE: Final = "00000000-0000-8000-8000"
 """What all probes are called, as if they were attempts of one request."""
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Ask = Callable[[ChatRequest, Check], Awaitable[Completion | Failure]]
 
 QUESTION: Final = "Answer with the single word ok and nothing else."
+_ID: Final = "00000001-0000-8000-8000"
 _CUT: Final = "length"
 
 
@@ -43,7 +44,7 @@ async def _answer_without_grammar(ask: Ask) -> None:
 
 
 def _request(form: Mapping[str, Any] | None) -> ChatRequest:
-    return ChatRequest("structured", [{"role": "user", "content": QUESTION}], form)
+    return ChatRequest(_ID, [{"role": "user", "content": QUESTION}], form)
 
 
 def _is_json(reply: Reply) -> Mapping[str, Any] | FormatFault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from modelcall.log import Message, is_said, say
+from modelcall.log import Message, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,8 +87,7 @@ class LogLines:
     def client_event(self, name: str, facts: Mapping[str, Any]) -> None:
         """Say what the client tells."""
         if name == "valid_answer":
-            if is_said(Message.FORMAT_VALID):  # comes with every row
-                say(Message.FORMAT_VALID, keys=facts.get("keys", "?"))
+            say(Message.FORMAT_VALID, keys=facts.get("keys", "?"))
         elif name == "format":
             _say_format(facts)
         else:

@@ -115,8 +115,8 @@ class Progress:
         self._known_bytes += self._sizes.get(file, 0)
 
     def client_event(self, name: str, facts: Mapping[str, Any]) -> None:
-        """Count a retry by its cause, anything else by its name."""
-        if name == "valid_answer":  # comes with every row
+        """Count a retry by its cause, anything else by its name; good answers are counted as rows."""
+        if name == "valid_answer":
             return
         cause = retry_cause(name, facts)
         if cause is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from modelcall.log import Message, is_said
 from modelcall.types import Outcome, RowRef, Usage
 
 if TYPE_CHECKING:
@@ -55,9 +54,8 @@ class Relay:
         self._events.append(("file_failed", file, reason))
 
     def client_event(self, name: str, facts: Mapping[str, Any]) -> None:
-        """Collect it; of good answers, which come with every row, only if they are written down."""
-        if name != "valid_answer" or is_said(Message.FORMAT_VALID):
-            self._events.append(("client_event", name, dict(facts)))
+        """Collect it."""
+        self._events.append(("client_event", name, dict(facts)))
 
 
 def retell(events: Iterable[Event], listener: RunListener) -> int:

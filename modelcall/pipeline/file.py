@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelcall.errors import FatalError, FileFailure
 from modelcall.formats.base import BadRow
+from modelcall.pipeline.row_ids import RowIds
 from modelcall.types import ErrorType, Outcome, RowRef
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class OpenFile:
         self._listener = listener
         self._pending = 1  # the reading itself
         self._complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._id = hashlib.blake2b(job.name.encode("utf-8", "surrogateescape"), digest_size=8)
+        self._ids = RowIds(job.name)
 
     async def read(self, window: Window, threads: Executor) -> None:
         """Issue every row that has no recorded outcome, the next chunk being read meanwhile.
@@ -113,9 +113,7 @@ class OpenFile:
         return expected if expected is None or self.job.row_limit is None else min(expected, self.job.row_limit)
 
     def _ref(self, index: int) -> RowRef:
-        digest = self._id.copy()
-        digest.update(b"%d" % index)
-        return RowRef(self.job.name, index, digest.hexdigest())
+        return RowRef(self.job.name, index, self._ids[index])
 
     def _done(self, ref: RowRef, outcome: Outcome) -> None:
         self._take(ref, outcome)

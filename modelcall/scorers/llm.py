@@ -13,6 +13,7 @@ from modelcall.llm.client import ChatClient
 from modelcall.llm.exchange import ChatRequest, Completion, Failure
 from modelcall.llm.structured.check import AnswerCheck, TextCheck
 from modelcall.llm.structured.mode import response_format, schema_of
+from modelcall.log import Message, is_said
 from modelcall.permits import Permits
 from modelcall.scorers.hopeless import HopelessWatch
 from modelcall.scorers.prompt import RowPrompt
@@ -186,7 +187,7 @@ class JudgeScorer:
             return Outcome(error_type=failure.error_type, fail_reason=failure.message, attempts=0)
         request = ChatRequest(ref.request_id, messages, self._response_format)
         end = await self._client.ask(request, self._check, permit)
-        if isinstance(end, Completion):
+        if isinstance(end, Completion) and is_said(Message.FORMAT_VALID):  # it would come with every row
             self._hook("valid_answer", {"keys": list(end.values)})
         outcome = _outcome(end)
         if early is not None:

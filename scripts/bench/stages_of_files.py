@@ -82,7 +82,6 @@ async def observe(work: Work, meter: Meter) -> None:
     summary = Summary("new", "bench", "", Shard(), 0.0)
     ledger = Ledger(str(work.folder / "ledger.log"), interval=loaded.task.concurrency.parquet_save_interval)
     listener = Fanout(watch.observers, ledger)
-    facts = {"keys": list(outcome.values or ())}
     with ExitStack() as stack:
         stack.enter_context(setup(LogSettings(work.folder / "run.log", terminal=False)))
         stack.callback(ledger.close)
@@ -90,7 +89,6 @@ async def observe(work: Work, meter: Meter) -> None:
         listener.file_started("rows.jsonl", recorded=0)
         with meter.on():
             for ref in refs:
-                listener.client_event("valid_answer", facts)
                 listener.row_done(ref, outcome)
             watch.observers.flush()
 

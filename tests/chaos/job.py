@@ -1,6 +1,5 @@
 """A task of a user, started by the command line in processes that are signalled and killed; the referee watches."""
 
-import hashlib
 import json
 import os
 import random
@@ -20,8 +19,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from modelcall.cli.main import run
-from modelcall.llm.labels import stem
 from modelcall.mock.process import EmbeddedServer
+from modelcall.pipeline.row_ids import RowIds
 from tests.crash.nursery import Child, Nursery
 from tests.crash.run import Place, recorded
 
@@ -246,9 +245,7 @@ def left_behind(mark: str) -> Iterator[int]:
 def stem_of(place: Place) -> str:
     """What the server knows a row by."""
     file, row = place
-    digest = hashlib.blake2b(file.encode(), digest_size=8)
-    digest.update(b"%d" % row)
-    return stem(digest.hexdigest())
+    return RowIds(file)[row]
 
 
 def values(parquet: bytes) -> Any:

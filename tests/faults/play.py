@@ -8,7 +8,6 @@ from typing import Literal
 from modelcall.errors import FatalError
 from modelcall.llm.client import ChatClient
 from modelcall.llm.exchange import ChatRequest, Completion, Failure
-from modelcall.llm.labels import stem
 from modelcall.llm.settings import ClientSettings, Lane, Retries
 from modelcall.llm.structured.check import AnswerCheck
 from modelcall.mock.faults.base import Verdict
@@ -121,7 +120,7 @@ async def play(name: str, lane: Lane, *, at: At) -> Played:
                 others.cancel()
                 await asyncio.gather(others, return_exceptions=True)
             await client.close()
-        requests = len(server.referee.rows[stem("row")].attempts)
+        requests = len(server.referee.rows["row"].attempts)
     return Played(end, requests, permits.in_use)
 
 

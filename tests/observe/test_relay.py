@@ -5,9 +5,6 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from modelcall.observe import relay as module
 from modelcall.observe.relay import Relay, retell
 from modelcall.types import ErrorType, FileCounts, Outcome, RowRef, Usage
 
@@ -63,11 +60,3 @@ def test_of_a_scored_row_the_answer_stays_where_it_is() -> None:
     relay.row_done(RowRef("a", 0, "x"), Outcome({"score": 1}, raw="long", model="m", finish_reason="stop"))
     retell(relay.taken(), heard)
     assert heard.events[0][1] == Outcome({"score": 1})
-
-
-@pytest.mark.parametrize("said", [True, False])
-def test_good_answers_are_told_only_if_they_are_written_down(said: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "is_said", lambda _: said)
-    relay = Relay()
-    relay.client_event("valid_answer", {"keys": ["score"]})
-    assert len(relay.taken()) == said

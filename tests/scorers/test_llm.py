@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import logging
 import pickle
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from modelcall.config.prompt import PromptConfig
 from modelcall.errors import FatalError
 from modelcall.llm.exchange import ChatRequest, Check, Completion, Failure, FormatFault, Reply
 from modelcall.llm.settings import ClientSettings
+from modelcall.log.speaking import LOGGER
 from modelcall.permits import Permits
 from modelcall.scorers.hopeless import HopelessWatch
 from modelcall.scorers.llm import JudgeScorer, JudgeSpec, build
@@ -126,7 +128,20 @@ async def test_a_row_becomes_a_request_and_its_completion_an_outcome() -> None:
         {"role": "system", "content": "You judge py."},
         {"role": "user", "content": 'Judge {lang} {{x}} of {"a":[1,null]}: {"score": 1}'},
     )
-    assert events == [("valid_answer", {"keys": ["score", "tags"]})]
+    assert events == []
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
+async def test_good_answers_are_told_of_only_if_that_is_written_down(level: int) -> None:
+    before = LOGGER.level
+    LOGGER.setLevel(level)
+    try:
+        events = list[tuple[str, Any]]()
+        await score(judge(FakeClient(), events=events), {"content": "x"})
+    finally:
+        LOGGER.setLevel(before)
+    told = [("valid_answer", {"keys": ["score", "tags"]})]
+    assert events == (told if level == logging.DEBUG else [])
 
 
 async def test_a_failure_keeps_what_came_last() -> None:
