@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 18
 """Read at a time; a MiB would come from the system each time, page by page: see :mod:`modelcall.garbage`."""
 STRIDE_BYTES = 1 << 20
-"""From one noted start of a line to the next."""
+"""From one noted start of a line to the next, at least."""
 
 
 def read_lines(
@@ -39,7 +39,7 @@ def read_lines(
         FileFailure: Compressed data that is cut or damaged; content that its name does not promise.
     """
     with reading(name), opener() as stream:
-        text = _bytes(stream, begin, CHUNK_BYTES) if begin else _text(stream, name)
+        text = _bytes(stream, begin) if begin else _text(stream, name)
         yield from split_lines(text, max_bytes=max_bytes, passed=passed)
 
 
@@ -51,23 +51,28 @@ def line_starts(opener: Opener, *, name: str) -> Iterator[Start]:
     Raises:
         FileFailure: It cannot be read, or is not what its name promises.
     """
-    rows = blank = byte = 0
-    held = b""
+    rows = blank = 0
+    held: list[bytes] = []
     with reading(name), opener() as stream:
-        head = stream.read(STRIDE_BYTES)
+        head = stream.read(CHUNK_BYTES)
         if compression_of(head[:MAGIC_BYTES], name=name):
             return
         refuse_content(content_of(head), name=name, expected="JSON Lines")
-        for chunk in _bytes(stream, 0, STRIDE_BYTES):
-            data = held + chunk
-            if not byte and data.startswith(codecs.BOM_UTF8):
-                data, byte = data.removeprefix(codecs.BOM_UTF8), len(codecs.BOM_UTF8)
+        noted = byte = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+        for chunk in _bytes(stream, byte):
+            held.append(chunk)
+            if b"\n" not in chunk:
+                continue
+            data = b"".join(held)
             end = data.rfind(b"\n") + 1
             lines, empty = data.count(b"\n", 0, end), _blank_lines(data, end)
-            rows, blank, byte, held = rows + lines - empty, blank + empty, byte + end, data[end:]
-            yield Start(rows, byte, blank)
-    empty = bool(held) and not held.strip(_SPACE)
-    yield Start(rows + (bool(held) and not empty), byte + len(held), blank + empty)
+            rows, blank, byte, held = rows + lines - empty, blank + empty, byte + end, [data[end:]]
+            if byte - noted >= STRIDE_BYTES:
+                noted = byte
+                yield Start(rows, byte, blank)
+    last = b"".join(held)
+    empty = bool(last) and not last.strip(_SPACE)
+    yield Start(rows + (bool(last) and not empty), byte + len(last), blank + empty)
 
 
 def _blank_lines(data: bytes, end: int) -> int:
@@ -130,10 +135,10 @@ def _text(stream: BinaryIO, name: str) -> Iterator[bytes]:
     yield from chunks
 
 
-def _bytes(stream: BinaryIO, begin: int, size: int) -> Iterator[bytes]:
+def _bytes(stream: BinaryIO, begin: int) -> Iterator[bytes]:
     stream.seek(begin)
     source = pa.PythonFile(stream, mode="r")
-    while chunk := source.read(size):
+    while chunk := source.read(CHUNK_BYTES):
         yield chunk
 
 

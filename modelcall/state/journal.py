@@ -158,7 +158,7 @@ class ShardJournal:
 
         With a ``base``, with what has been recorded since that was published, on top of it. Unless ``retry``, failures
         from before a retry count, too. Of a ``part`` of the file, with what other workers recorded of it before they
-        died; None: of all parts, when all of them are done.
+        died; None: of all parts, which are done: its outcomes are read, and which rows have one is not asked.
         """
         key = file_key(file)
         header = journal_header(file, fingerprint=fingerprint, content=content, run=self._identity)
@@ -180,7 +180,8 @@ class ShardJournal:
             retry_since=self._retry_since if retry else 0,
             copies=self._copies,
         )
-        journal.load()
+        if part is not None:
+            journal.load()
         with self._opening:
             self._open[journal.path] = journal
         return journal

@@ -123,10 +123,11 @@ def home(folder: Path) -> dict[str, str]:
 
 
 def lean(folder: Path) -> dict[str, str]:
-    """Return an environment without pandas: pyarrow imports it where it is, as for development; users need it not."""
+    """Return an environment without what pyarrow imports where it is, as for development; users need it not."""
     absent = folder / "absent"
     absent.mkdir(exist_ok=True)
-    (absent / "pandas.py").write_text("raise ImportError\n")
+    for name in ("numpy", "pandas"):
+        (absent / f"{name}.py").write_text("raise ImportError\n")
     return {"PYTHONPATH": str(absent)}
 
 

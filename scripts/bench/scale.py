@@ -1,13 +1,14 @@
 """Whether time and memory grow as they should: with rows, requests in flight, length of text, and latency.
 
-usage: scale.py PART ... [--sizes 10000 100000 1000000] [--rows 20000] [--rounds 3] [--json FILE]
+usage: scale.py PART ... [--sizes 10000 100000 1000000] [--chars 200] [--in-flight 128]
+                [--rows 20000] [--rounds 3] [--json FILE]
 
 Runs the command over rows of Python source against the instant server (instant_server.sh), each output checked. Of
 several rounds the medians are shown. Parts:
 
-    rows         runs of the sizes, 200 characters a row: time and CPU a row, start-up (a run of one row) taken off,
-                 how far they are from those of the first size, and the memory that a million rows more take, from
-                 one size to the next (small ones do not fill their buffers)
+    rows         runs of the sizes, with so many characters a row and requests in flight: time and CPU a row,
+                 start-up (a run of one row) taken off, how far they are from those of the first size, and the memory
+                 that a million rows more take, from one size to the next (small ones do not fill their buffers)
     ten-million  one run over ten million rows of 20 characters
     in-flight    16 to 8,192 requests in flight
     text         rows of 200 characters, 2,000 and 32,000
@@ -132,7 +133,8 @@ def _each(run: Run, seen: Seen, start: Seen) -> tuple[float, float]:
 
 def of_rows(arguments: argparse.Namespace) -> list[Run]:
     """Return the runs of the part ``rows``."""
-    return [Run(f"{size:,} rows", size, chars=200) for size in sorted(arguments.sizes)]
+    chars, in_flight = arguments.chars, arguments.in_flight
+    return [Run(f"{size:,} rows", size, chars=chars, in_flight=in_flight) for size in sorted(arguments.sizes)]
 
 
 def of_ten_million(_: argparse.Namespace) -> list[Run]:
@@ -185,6 +187,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="+", choices=list(PARTS), metavar="PART")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--chars", type=int, default=200)
+    parser.add_argument("--in-flight", type=int, default=128)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)

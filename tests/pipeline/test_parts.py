@@ -107,6 +107,7 @@ LINE = st.sampled_from([b'{"n": 1}', b"", b" \t", b"\r", b"no row", b'{"n": 2}\r
 def test_text_read_in_parts_is_the_text(lines: list[bytes], begin: bytes, end: bytes, parts: int) -> None:
     text = begin + b"\n".join(lines) + end
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module_of_lines, "CHUNK_BYTES", 16)
         patch.setattr(module_of_lines, "STRIDE_BYTES", 16)
         source = JsonlSource(lambda: io.BytesIO(text), name="a.jsonl")
         whole = list(source.rows_left(None, recorded=NO_ROWS, chunk_rows=3))
@@ -181,6 +182,7 @@ def listed(path: Path) -> FileJob:
 
 
 def test_files_are_laid_out_where_parts_are_cheap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module_of_lines, "CHUNK_BYTES", 100)
     monkeypatch.setattr(module_of_lines, "STRIDE_BYTES", 100)
     text = "".join(json.dumps({"text": f"{row:04d}"}) + "\n" for row in range(500))
     (tmp_path / "a.jsonl").write_text(text)
