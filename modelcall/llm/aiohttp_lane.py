@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
-from aiohttp.hdrs import CONTENT_LENGTH
 from yarl import URL
 
+from modelcall.llm.aiohttp_target import Target
 from modelcall.llm.bodies import decode, read_body, too_large
 from modelcall.llm.telling import told
 from modelcall.llm.transport import (
@@ -99,34 +99,6 @@ class _Connector(aiohttp.TCPConnector):
         return await super()._create_connection(req, traces, timeout)
 
 
-@dataclass(slots=True)
-class _Target:
-    """An endpoint, and the head of every request to it."""
-
-    request: aiohttp.ClientRequest
-    """One for all: what connections are asked for with. Its headers are what aiohttp makes of ours."""
-    _start: bytes = b""
-
-    def head(self, headers: Mapping[str, str], length: int) -> bytes:
-        """Return the head of a request with a body of ``length`` bytes; call it when there is a connection.
-
-        A proxy's credentials are added by aiohttp when it makes one.
-        """
-        if not self._start:
-            request = self.request
-            path = str(request.url) if request.proxy and not request.is_ssl() else request.url.raw_path_qs
-            lines = _lines({name: value for name, value in request.headers.items() if name != CONTENT_LENGTH})
-            self._start = f"POST {path} HTTP/1.1\r\n{lines}".encode()
-        return b"%b%bContent-Length: %d\r\n\r\n" % (self._start, _lines(headers).encode(), length)
-
-
-def _lines(headers: Mapping[str, str]) -> str:
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
-        raise ValueError("a header holds a line break")  # it would be read as a header of its own
-    return lines
-
-
 class AiohttpLane:
     """One pool of connections, as many as requests in flight; one TLS context."""
 
@@ -134,7 +106,7 @@ class AiohttpLane:
         self._settings = settings
         self._query = {str(k): str(v) for k, v in (settings.completions_params.get("extra_query") or {}).items()}
         self._timeout = aiohttp.ClientTimeout(total=None, connect=settings.connect_timeout)
-        self._targets: dict[str, _Target] = {}
+        self._targets: dict[str, Target] = {}
         self._connector = _Connector(
             limit=0,
             keepalive_timeout=settings.keepalive,
@@ -149,7 +121,7 @@ class AiohttpLane:
         _fresh.set(False)
         try:
             target = self._targets.get(url) or self._prepare(url)
-            connection = await self._connect(target)
+            connection = target.take(time.monotonic()) or await self._connect(target)
             try:
                 message, content = await self._post(connection, (target.head(headers, len(body)), body))
                 begun = True
@@ -157,26 +129,25 @@ class AiohttpLane:
             except BaseException:
                 _give_up(connection)
                 raise
-            connection.release()
+            target.keep(connection, time.monotonic())
         except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError, UnicodeError) as error:
             raise _fault(error, begun=begun) from error
         return reply
 
-    def _prepare(self, url: str) -> _Target:
+    def _prepare(self, url: str) -> Target:
         made = URL(url.rstrip("/") + CHAT_PATH)
         proxy = self._settings.proxy
-        self._targets[url] = _Target(
-            aiohttp.ClientRequest(
-                "POST",
-                made.update_query(self._query) if self._query else made,
-                headers=static_headers(self._settings),
-                proxy=None if proxy is None else URL(proxy),
-                loop=asyncio.get_running_loop(),
-            )
+        request = aiohttp.ClientRequest(
+            "POST",
+            made.update_query(self._query) if self._query else made,
+            headers=static_headers(self._settings),
+            proxy=None if proxy is None else URL(proxy),
+            loop=asyncio.get_running_loop(),
         )
+        self._targets[url] = Target(request, keepalive=self._settings.keepalive)
         return self._targets[url]
 
-    async def _connect(self, target: _Target) -> Connection:
+    async def _connect(self, target: Target) -> Connection:
         try:
             return await self._connector.connect(target.request, [], self._timeout)
         except TimeoutError as error:
@@ -216,6 +187,8 @@ class AiohttpLane:
 
     async def close(self) -> None:
         """Close all connections."""
+        for target in self._targets.values():
+            target.close()
         await self._connector.close()
         # A closed TLS transport ends its socket in the next turns of the loop.
         await asyncio.sleep(0)

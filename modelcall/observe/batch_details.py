@@ -45,9 +45,16 @@ class BatchDetails:
 
     def batch_done(self, batch: Batch) -> None:
         """Append the batch's line."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = orjson.dumps(self._line(batch), option=orjson.OPT_APPEND_NEWLINE)
+        try:
+            self._append(line)
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._append(line)
+
+    def _append(self, line: bytes) -> None:
         with open_private(self.path) as file:
-            file.write(orjson.dumps(self._line(batch), option=orjson.OPT_APPEND_NEWLINE))
+            file.write(line)
 
     def _line(self, batch: Batch) -> dict[str, Any]:
         return {

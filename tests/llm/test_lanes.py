@@ -315,6 +315,45 @@ async def test_connections_are_kept_and_used_again(lane: str) -> None:
 
 
 @lanes
+async def test_connections_that_wait_too_long_are_not_used_again(lane: str) -> None:
+    async with serving(saying(http())) as server, opened(lane, keepalive=0.0) as transport:
+        for number in range(3):
+            await transport.send(server.url, {"x-request-id": f"r-{number}"}, BODY)
+        assert server.connections == 3
+
+
+@lanes
+async def test_connections_that_the_server_closes_are_not_kept(lane: str) -> None:
+    async with serving(saying(http(headers="Connection: close\r\n"))) as server, opened(lane) as transport:
+        for number in range(3):
+            await transport.send(server.url, {"x-request-id": f"r-{number}"}, BODY)
+        assert server.connections == 3
+
+
+@pytest.mark.parametrize(("lane", "late"), [("aiohttp", False), ("aiohttp", True), ("openai", True)])
+async def test_a_reply_that_nobody_asked_for_answers_no_other_request(lane: str, late: bool) -> None:
+    """The SDK's client takes one that comes with the asked one for the next (httpcore keeps what h11 has left)."""
+    idle = asyncio.Event()
+
+    async def twice(connection: Connection, request: Request) -> None:
+        name = request.headers["x-request-id"]
+        reply, unasked = http(completion(name)), http(completion("unasked"))
+        await connection.send(reply if late else reply + unasked)
+        if late:
+            await idle.wait()
+            await connection.send(unasked)
+
+    async with serving(twice) as server, opened(lane) as transport:
+        for name in ("r-1", "r-2", "r-3"):
+            idle.clear()
+            reply = await transport.send(server.url, {"x-request-id": name}, BODY)
+            assert name.encode() in reply.body
+            idle.set()
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+
+@lanes
 async def test_closing_leaves_no_task_and_no_socket(lane: str) -> None:
     async with serving(saying(http())) as server:
         async with opened(lane) as transport:

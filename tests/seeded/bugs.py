@@ -140,6 +140,13 @@ BUGS = (
         ("tests/state",),
     ),
     Bug(
+        "lane: what came while nobody had asked is the next answer",
+        "llm/aiohttp_target.py",
+        "protocol.is_connected() and not protocol.should_close",
+        "protocol.is_connected()",
+        ("tests/llm/test_lanes.py",),
+    ),
+    Bug(
         "ordered: a block ends where the next one's smallest row stands, that included",
         "state/ordered.py",
         "ready = bisect_left(held, later, key=_row)",
@@ -326,8 +333,8 @@ BUGS = (
     Bug(
         "jsonl: lines that are not known to be good are read quickly",
         "formats/jsonl.py",
-        "        if self._is_good and line.text is not None:\n",
-        "        if line.text is not None:\n",
+        "        if not self._is_good or line.text is None:\n",
+        "        if line.text is None:\n",
         ("tests/formats/test_jsonl.py",),
     ),
     # rows and windows
@@ -399,8 +406,8 @@ BUGS = (
     Bug(
         "rows: request id of its neighbour",
         "pipeline/file.py",
-        'digest.update(b"%d" % index)',
-        'digest.update(b"%d" % (index // 2))',
+        'self._ids[index]',
+        'self._ids[index // 2]',
         (TESTS_OF_RUNNER, "tests/cli/test_run_task.py"),
     ),
     # input
