@@ -22,6 +22,7 @@ import uvloop
 import yaml
 
 from modelcall.config.loading import load_task
+from modelcall.garbage import collect_less, hold_less, leave_pandas_out
 from modelcall.task_manager.summary import Invocation, Stop
 from modelcall.task_manager.task_run import TaskRun
 
@@ -131,6 +132,9 @@ def main() -> None:
         loaded = load_task(make(Path(folder), arguments))
         gauge = Gauge(arguments.rows)
         now = datetime.now().astimezone()
+        leave_pandas_out()
+        hold_less()
+        collect_less()  # as the command does
         task = TaskRun(loaded, Invocation(), listener=gauge, begins=gauge, stop=Stop(), now=now)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             summary = runner.run(task.run())
