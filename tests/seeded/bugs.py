@@ -406,8 +406,8 @@ BUGS = (
     Bug(
         "rows: request id of its neighbour",
         "pipeline/file.py",
-        'self._ids[index]',
-        'self._ids[index // 2]',
+        "self._ids[index]",
+        "self._ids[index // 2]",
         (TESTS_OF_RUNNER, "tests/cli/test_run_task.py"),
     ),
     # input
