@@ -51,8 +51,8 @@ def line_starts(opener: Opener, *, name: str) -> Iterator[Start]:
     Raises:
         FileFailure: It cannot be read, or is not what its name promises.
     """
-    rows = blank = 0
-    held: list[bytes] = []
+    rows = blank = length = 0
+    is_blank = True  # what has been seen of the line at hand, which may be longer than memory
     with reading(name), opener() as stream:
         head = stream.read(CHUNK_BYTES)
         if compression_of(head[:MAGIC_BYTES], name=name):
@@ -60,26 +60,26 @@ def line_starts(opener: Opener, *, name: str) -> Iterator[Start]:
         refuse_content(content_of(head), name=name, expected="JSON Lines")
         noted = byte = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
         for chunk in _bytes(stream, byte):
-            held.append(chunk)
-            if b"\n" not in chunk:
-                continue
-            data = b"".join(held)
-            end = data.rfind(b"\n") + 1
-            lines, empty = data.count(b"\n", 0, end), _blank_lines(data, end)
-            rows, blank, byte, held = rows + lines - empty, blank + empty, byte + end, [data[end:]]
+            end = chunk.rfind(b"\n") + 1
+            if end:
+                first = chunk.index(b"\n") + 1
+                empty = (is_blank and not chunk[: first - 1].strip(_SPACE)) + _blank_lines(chunk, first, end)
+                rows, blank = rows + chunk.count(b"\n", 0, end) - empty, blank + empty
+                byte, length, is_blank = byte + length + end, 0, True
+            length += len(chunk) - end
+            is_blank = is_blank and not chunk[end:].strip(_SPACE)
             if byte - noted >= STRIDE_BYTES:
                 noted = byte
                 yield Start(rows, byte, blank)
-    last = b"".join(held)
-    empty = bool(last) and not last.strip(_SPACE)
-    yield Start(rows + (bool(last) and not empty), byte + len(last), blank + empty)
+    last = length > 0
+    yield Start(rows + (last and not is_blank), byte + length, blank + (last and is_blank))
 
 
-def _blank_lines(data: bytes, end: int) -> int:
-    """Count the blank ones among whole lines."""
-    if data[:1] not in (b" ", b"\t", b"\r", b"\n") and _MAYBE_BLANK.search(data, 0, end) is None:
+def _blank_lines(chunk: bytes, first: int, end: int) -> int:
+    """Count the blank ones among whole lines; the newline of another stands before them."""
+    if _MAYBE_BLANK.search(chunk, first - 1, end) is None:
         return 0
-    return sum(not line.strip(_SPACE) for line in data[: end - 1].split(b"\n")) if end else 0
+    return sum(not line.strip(_SPACE) for line in chunk[first : end - 1].split(b"\n"))
 
 
 def split_lines(

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import time
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -33,10 +31,8 @@ from modelcall.llm.transport import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
     from aiohttp.http_parser import RawResponseMessage
-    from aiohttp.tracing import Trace
 
     from modelcall.llm.settings import ClientSettings
 
@@ -69,9 +65,6 @@ _FINAL: Final = 200
 """Statuses below it announce another reply, but for that of a connection which is HTTP no more."""
 _SWITCHED: Final = 101
 
-_fresh: ContextVar[bool] = ContextVar("fresh", default=True)
-"""Whether the attempt at hand made its connection. If not, the server may have closed it before."""
-
 
 class _ForbiddenError(OSError):
     """A link-local address."""
@@ -86,30 +79,16 @@ def _guarded_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     return made
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Tells which connections are new."""
-
-    async def _create_connection(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: list[Trace],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's own signature
-    ) -> ResponseHandler:
-        _fresh.set(True)
-        return await super()._create_connection(req, traces, timeout)
-
-
 class AiohttpLane:
-    """One pool of connections, as many as requests in flight; one TLS context."""
+    """Connections as many as requests in flight, kept for the next ones to the same endpoint; one TLS context."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
         self._query = {str(k): str(v) for k, v in (settings.completions_params.get("extra_query") or {}).items()}
         self._timeout = aiohttp.ClientTimeout(total=None, connect=settings.connect_timeout)
         self._targets: dict[str, Target] = {}
-        self._connector = _Connector(
+        self._connector = aiohttp.TCPConnector(
             limit=0,
-            keepalive_timeout=settings.keepalive,
             ttl_dns_cache=10,
             socket_factory=_guarded_socket,
             ssl=tls_context(),
@@ -117,34 +96,35 @@ class AiohttpLane:
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> RawResponse:
         """Post and read the whole reply."""
-        begun = False
-        _fresh.set(False)
+        may_be_stale = False
         try:
             target = self._targets.get(url) or self._prepare(url)
-            connection = target.take(time.monotonic()) or await self._connect(target)
+            kept = target.take()
+            may_be_stale = kept is not None  # the server may have closed it while nobody looked
+            connection = kept or await self._connect(target)
             try:
                 message, content = await self._post(connection, (target.head(headers, len(body)), body))
-                begun = True
+                may_be_stale = False
                 reply = RawResponse(message.code, message.headers, await self._body(message.headers, content))
             except BaseException:
                 _give_up(connection)
                 raise
-            target.keep(connection, time.monotonic())
+            target.keep(connection)
         except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError, UnicodeError) as error:
-            raise _fault(error, begun=begun) from error
+            raise _fault(error, may_be_stale=may_be_stale) from error
         return reply
 
     def _prepare(self, url: str) -> Target:
         made = URL(url.rstrip("/") + CHAT_PATH)
-        proxy = self._settings.proxy
+        proxy, loop = self._settings.proxy, asyncio.get_running_loop()
         request = aiohttp.ClientRequest(
             "POST",
             made.update_query(self._query) if self._query else made,
             headers=static_headers(self._settings),
             proxy=None if proxy is None else URL(proxy),
-            loop=asyncio.get_running_loop(),
+            loop=loop,
         )
-        self._targets[url] = Target(request, keepalive=self._settings.keepalive)
+        self._targets[url] = Target(request, keepalive=self._settings.keepalive, loop=loop)
         return self._targets[url]
 
     async def _connect(self, target: Target) -> Connection:
@@ -187,9 +167,9 @@ class AiohttpLane:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._connector.close()
         for target in self._targets.values():
             target.close()
-        await self._connector.close()
         # A closed TLS transport ends its socket in the next turns of the loop.
         await asyncio.sleep(0)
 
@@ -201,9 +181,8 @@ def _give_up(connection: Connection) -> None:
     connection.close()
 
 
-def _fault(error: BaseException, *, begun: bool) -> TransportFault:
+def _fault(error: BaseException, *, may_be_stale: bool) -> TransportFault:
     if isinstance(getattr(error, "os_error", error), _ForbiddenError):
         return TransportFault(FaultKind.FORBIDDEN, str(error))
     kind = next(kind for known, kind in FAULTS if isinstance(error, known))
-    stale = kind is FaultKind.DISCONNECTED and not begun and not _fresh.get()
-    return TransportFault(kind, told(kind, error), stale=stale)
+    return TransportFault(kind, told(kind, error), stale=may_be_stale and kind is FaultKind.DISCONNECTED)

@@ -14,7 +14,7 @@ from modelcall.state.file_journal import folded
 from modelcall.state.segments import earlier_segments, file_key, marked, since_published
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from modelcall.state.listing import ListedFile
     from modelcall.state.manifest import Entry
@@ -46,8 +46,8 @@ def file_answers(
     while True:
         entry = _published(to, output, ids)
         segments = _segments(journals, file)
-        rows = _rows(to, entry, segments)
-        first = next(rows, None)  # by now all journals have been read
+        rows = _rows(to, entry, segments, published=lambda: _published(to, output, ids))
+        first = next(rows, None)  # by now all journals have been looked through
         if _published(to, output, ids) == entry:
             break
     state: Literal["waiting", "unfinished", "published"] = "unfinished" if segments else "waiting"
@@ -68,17 +68,28 @@ def _segments(journals: str, file: ListedFile) -> list[Segment]:
     return found
 
 
-def _rows(to: OutputFolder, entry: Entry | None, segments: list[Segment]) -> Iterator[tuple[int, Outcome]]:
+def _rows(
+    to: OutputFolder, entry: Entry | None, segments: list[Segment], *, published: Callable[[], Entry | None]
+) -> Iterator[tuple[int, Outcome]]:
     """Journals know more than an output, but for those that are left over from before it.
 
     Raises:
-        FatalError: The output is not what was published any more.
+        FatalError: The output is not what was published any more, or the run was started over.
     """
     since = since_published(segments, entry.sha256) if entry and entry.whole else segments
+    given = 0
     if not entry or since:
-        yield from folded(since, gettempdir())
-        return
+        try:
+            for row, outcome in folded(since, gettempdir()):
+                yield row, outcome
+                given = row + 1
+        except FileNotFoundError as error:  # retired while we read: the output has them now
+            entry = published()
+            if entry is None:
+                raise FatalError(f"{error.filename}: gone while it was read", hint="Ask again.") from error
+        else:
+            return
     try:
-        yield from read_back(to, entry)
+        yield from (answer for answer in read_back(to, entry) if answer[0] >= given)
     except FileFailure as failure:  # nothing goes on without it here
         raise FatalError(failure.message, hint=failure.hint) from failure

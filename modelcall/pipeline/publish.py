@@ -16,7 +16,7 @@ import hashlib
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import compress, islice
 from typing import TYPE_CHECKING
@@ -277,7 +277,9 @@ class _HashingSink:
 
 def _take(outcomes: Iterator[tuple[int, Outcome]], start: int, count: int, journal: FileJournal) -> list[Outcome]:
     """Return the outcomes of the next rows; every one must be there."""
-    some = list(islice(outcomes, count))
+    some: list[tuple[int, Outcome]] = []
+    with suppress(FileNotFoundError):  # a journal that somebody removed is a damaged one
+        some.extend(islice(outcomes, count))
     if len(some) < count or some[0][0] != start or some[-1][0] != start + count - 1:
         raise FatalError(
             f"{journal.path}: recorded answers are missing or damaged on disk",

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-_ROWS = 0xFFFFFFFF
+_DIGITS = 18
+"""Hexadecimal ones that are free in four groups of a UUID: version and variant take one each."""
+_ALL = 16**_DIGITS
 
 
 class RowIds:
     """Names the rows of a file: the first four groups of a UUID, the same whenever they are asked about."""
 
     def __init__(self, file: str) -> None:
-        digits = blake2b(file.encode("utf-8", "surrogateescape"), digest_size=5).hexdigest()
-        self._file = f"{digits[:4]}-8{digits[4:7]}-8{digits[7:]}"
+        digest = blake2b(file.encode("utf-8", "surrogateescape"), digest_size=_DIGITS // 2).digest()
+        self._first = int.from_bytes(digest)
 
     def __getitem__(self, row: int) -> str:
         """Return the name of a row."""
-        return f"{row & _ROWS:08x}-{self._file}"
+        digits = f"{(self._first + row) % _ALL:018x}"
+        return f"{digits[:8]}-{digits[8:12]}-8{digits[12:15]}-8{digits[15:]}"

@@ -85,7 +85,9 @@ async def _score_all(scorer: Any, items: Sequence[Row]) -> list[Outcome]:  # noq
 async def _score_one(rows: CustomScorer, item: Row, index: int) -> Outcome:
     permit = await rows.permits.take()
     try:
-        return await rows.score(item, RowRef(file="contract", row_index=index, request_id=str(index)), permit)
+        return await rows.score(
+            item, RowRef(file="contract", row_index=index, request_id=f"{index:08x}-0000-8000-8000"), permit
+        )
     finally:
         permit.release()
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from modelcall.fs.append import AppendFile
 from modelcall.state import outcomes
 from modelcall.state.frames import Damage, frame
-from modelcall.state.ordered import in_order
+from modelcall.state.ordered import by_row
 from modelcall.state.row_set import RowSet
 from modelcall.state.segments import Segment, key_of, records
 
@@ -131,7 +131,7 @@ def folded(
     segments: list[Segment], spill_folder: str, *, superseded: Callable[[int, Outcome], object] | None = None
 ) -> Iterator[tuple[int, Outcome]]:
     """Yield each row of some segments, the earliest first, once: see :meth:`FileJournal.outcomes`."""
-    for row, same in groupby(in_order(segments, spill_folder), key=itemgetter(0)):
+    for row, same in groupby(by_row(segments, spill_folder), key=itemgetter(0)):
         recorded = [outcomes.decode(payload) for _, payload in same]
         outcome = recorded[0]
         if len(recorded) > 1:

@@ -43,7 +43,7 @@ def parse(line: bytes) -> tuple[int, bytes] | None:
     return int(key), payload
 
 
-def key_of(line: bytes) -> int:
+def apparent_key(line: bytes) -> int:
     """Return the key of a frame without looking whether it is whole; of a damaged one perhaps another."""
     try:
         return int(line[_PREFIX : line.find(b" ", _PREFIX)])

@@ -2,7 +2,7 @@
 
 Answers come nearly in the order of their rows. So a journal is looked through for the smallest row of each block of it,
 and read block by block in the order of these: all that is smaller than the next block's is complete then. Only where
-answers are scattered, more than is held in memory, they are sorted on disk.
+answers are scattered, more than is held in memory, everything is read once more and sorted on disk.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from bisect import bisect_left
 from contextlib import suppress
 from io import BytesIO
 from itertools import chain, pairwise
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelcall.state import merge
-from modelcall.state.frames import Damage, key_of, read_frames
-from modelcall.state.segments import records
+from modelcall.state.frames import Damage, apparent_key, read_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,10 +45,17 @@ class _Block(NamedTuple):
 _END = _Block(sys.maxsize, sys.maxsize, "", 0, 0)
 
 
-def in_order(segments: Sequence[Segment], spill_folder: str) -> Iterator[tuple[int, bytes]]:
-    """Yield the whole records of some segments by row index, those of one row as they came."""
+def by_row(segments: Sequence[Segment], spill_folder: str) -> Iterator[tuple[int, bytes]]:
+    """Yield the whole records of some segments by row index, those of one row as they came.
+
+    Segments that are gone when the first record is asked for have none.
+
+    Raises:
+        FileNotFoundError: One was retired since then.
+    """
+    blocks = sorted(_blocks(segments))
     held: list[tuple[int, int, bytes]] = []
-    for block, following in pairwise((*sorted(_blocks(segments)), _END)):
+    for block, following in pairwise((*blocks, _END)):
         held += [(row, block.age, payload) for row, payload in _read(block)]
         held.sort(key=_row_and_age)
         later = following.first
@@ -58,8 +64,9 @@ def in_order(segments: Sequence[Segment], spill_folder: str) -> Iterator[tuple[i
             yield row, payload
         del held[:ready]
         if sum(merge.weight(payload) for _, _, payload in held) > merge.MEMORY_BYTES:
-            everything = chain.from_iterable(records(segment, Damage()) for segment in segments)
-            yield from (record for record in merge.in_order(everything, spill_folder) if record[0] >= later)
+            held.clear()
+            as_they_came = chain.from_iterable(map(_read, sorted(blocks, key=attrgetter("age"))))
+            yield from (record for record in merge.in_order(as_they_came, spill_folder) if record[0] >= later)
             return
 
 
@@ -70,11 +77,12 @@ def _blocks(segments: Sequence[Segment]) -> Iterator[_Block]:
             begin = len(stream.readline())  # the header
             while begin < segment.size and (lines := stream.readlines(BLOCK_BYTES)):
                 size = min(sum(map(len, lines)), segment.size - begin)
-                yield _Block(min(map(key_of, lines)), age, segment.path, begin, size)
+                yield _Block(min(map(apparent_key, lines)), age, segment.path, begin, size)
                 begin, age = begin + size, age + 1
 
 
 def _read(block: _Block) -> Iterator[tuple[int, bytes]]:
-    with suppress(FileNotFoundError), Path(block.path).open("rb") as stream:
+    with Path(block.path).open("rb") as stream:
         stream.seek(block.begin)
-        yield from read_frames(BytesIO(stream.read(block.size)), size=block.size, damage=Damage())
+        data = stream.read(block.size)
+    yield from read_frames(BytesIO(data), size=block.size, damage=Damage())

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from modelcall.config.loading import load_task
 from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
 from modelcall.observe.distribution import Distribution
+from modelcall.state import ordered
+from modelcall.task_manager.answers import answers
 from tests.cli.test_run_task import wait_for
 
 if TYPE_CHECKING:
@@ -86,6 +89,27 @@ def test_a_run_is_shown_while_it_goes_on_and_after_it_was_killed(shell: Shell, s
     assert sharded.out == told.out
     after = {row["row_index"]: row["values"] for row in objects(shell("results", "task.yaml", "--json"))[:60]}
     assert all(after[row["row_index"]] == row["values"] for row in rows)
+
+
+def test_a_file_that_is_published_while_it_is_shown_is_shown_whole(
+    shell: Shell, slow: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordered, "BLOCK_BYTES", 100)
+    shell.rows("in/a.jsonl", 60)
+    journals = shell.folder / "out/.modelcall"
+    with slow as server:
+        task = shell.task(server.base_url)
+        child = shell.start("run-task", "task.yaml")
+        wait_for(lambda: any(path.stat().st_size > 4000 for path in journals.glob("*/journal/*.log")))
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        [found] = answers(load_task(task)).files
+        begun = [next(found.rows) for _ in range(3)]
+        assert shell("run-task", "task.yaml").code == 0
+    shown = [*begun, *found.rows]
+    assert [row for row, _ in shown] == list(range(60))
+    published = shell.read("out/a.jsonl")
+    assert [outcome.raw for _, outcome in shown] == [row["api_return"] for row in published]
 
 
 def test_one_shard_or_all_of_them(shell: Shell, server: EmbeddedServer) -> None:

@@ -100,7 +100,8 @@ def test_a_part_that_fails_fails_its_file_when_all_have_come_back() -> None:
     assert failed == [("a", "damaged")]
 
 
-LINE = st.sampled_from([b'{"n": 1}', b"", b" \t", b"\r", b"no row", b'{"n": 2}\r', b'{"long": "' + b"x" * 40 + b'"}'])
+LONG = [b'{"long": "' + b"x" * 40 + b'"}', b'{"n": 3}' + b" " * 40, b" " * 40]
+LINE = st.sampled_from([b'{"n": 1}', b"", b" \t", b"\r", b"no row", b'{"n": 2}\r', *LONG])
 
 
 @given(st.lists(LINE), st.sampled_from([b"", codecs.BOM_UTF8]), st.sampled_from([b"", b"\n"]), st.integers(1, 6))
