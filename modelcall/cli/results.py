@@ -130,7 +130,7 @@ class _Rows:
         for row, outcome in file.rows:
             counts.add(outcome)
             self.total.add(outcome)
-            scores.add(outcome.values or {})
+            scores.add((outcome.values or {},))
             if self._left and (outcome.error_type is not None or not self._failed):
                 self._left -= 1
                 self.shown.append((f"{shown(file.file)} row {row}", _text(outcome)))

@@ -91,7 +91,6 @@ class AiohttpLane:
             limit=0,
             ttl_dns_cache=10,
             socket_factory=_guarded_socket,
-            ssl=tls_context(),
         )
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> RawResponse:
@@ -116,12 +115,15 @@ class AiohttpLane:
 
     def _prepare(self, url: str) -> Target:
         made = URL(url.rstrip("/") + CHAT_PATH)
-        proxy, loop = self._settings.proxy, asyncio.get_running_loop()
+        proxy = None if self._settings.proxy is None else URL(self._settings.proxy)
+        is_secret = made.scheme == "https" or (proxy is not None and proxy.scheme == "https")
+        loop = asyncio.get_running_loop()
         request = aiohttp.ClientRequest(
             "POST",
             made.update_query(self._query) if self._query else made,
             headers=static_headers(self._settings),
-            proxy=None if proxy is None else URL(proxy),
+            proxy=proxy,
+            ssl=tls_context() if is_secret else True,
             loop=loop,
         )
         self._targets[url] = Target(request, keepalive=self._settings.keepalive, loop=loop)

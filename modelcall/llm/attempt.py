@@ -103,6 +103,8 @@ class Attempts:
 
     def _without_secrets(self, reply: Reply) -> Reply:
         """Mask what was sent to prove who we are, should the reply repeat it: its text goes into the output."""
+        if not self._secrets:
+            return reply
         texts = (reply.content, reply.reasoning, reply.refusal)
         if not any(secret in text for text in texts if text for secret in self._secrets):
             return reply

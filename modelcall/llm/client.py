@@ -172,10 +172,12 @@ class ChatClient:
 
     def _is_over(self, progress: Progress) -> bool:
         """Charge pending failures if a request succeeded meanwhile; return whether they were too many."""
+        if not progress.pending:
+            return False
         known = [failure for failure in progress.pending if self._outage.is_charged(failure.ended)]
         if not known:
             return False
-        progress.pending = [failure for failure in progress.pending if failure not in known]
+        progress.pending = tuple(failure for failure in progress.pending if failure not in known)
         if not progress.is_forgiven and any(self._outage.is_forgivable(failure.started) for failure in known):
             progress.is_forgiven = True
             return False
@@ -212,19 +214,19 @@ class ChatClient:
         if self._policy.is_over(kind, progress.charge(kind)):
             return progress.exhausted()
         if kind is Kind.NETWORK:
-            progress.failed_at.add(ticket.endpoint)
+            progress.failed_at |= {ticket.endpoint}
         await self._wait(progress, fault, ticket.endpoint, permit)
         return None
 
     async def _failed(self, progress: Progress, fault: Fault, ticket: Ticket, permit: Permit) -> None:
         """An attempt failed as they do while an endpoint is down: elsewhere at once, or later, charged later."""
         if ticket.endpoint not in progress.failed_at:
-            progress.failed_at.add(ticket.endpoint)
+            progress.failed_at |= {ticket.endpoint}
             if len(progress.failed_at) <= MOST_ELSEWHERE and self._pool.has_other(progress.failed_at):
                 self._tell_retry(progress, fault, ticket.endpoint, 0.0)
                 return
         if not ticket.probing:
-            progress.pending.append(Pending(fault.verdict.kind, ticket.started, self._now()))
+            progress.pending += (Pending(fault.verdict.kind, ticket.started, self._now()),)
         await self._wait(progress, fault, ticket.endpoint, permit)
 
     async def _wait(self, progress: Progress, fault: Fault, endpoint: Endpoint, permit: Permit) -> None:
@@ -242,7 +244,7 @@ class ChatClient:
 
     async def _refused(self, progress: Progress, fault: Fault, ticket: Ticket, permit: Permit) -> Failure | None:
         if ticket.endpoint not in progress.refused_by:
-            progress.refused_by.add(ticket.endpoint)
+            progress.refused_by |= {ticket.endpoint}
             if self._pool.has_other(progress.refused_by):
                 return None
         permit.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exponential
@@ -82,16 +82,19 @@ class Pending:
 
 @dataclass(slots=True)
 class Progress:
-    """What a request has behind it."""
+    """What a request has behind it.
+
+    It is made for every row, and most have nothing behind them: so nothing here has to be made with it.
+    """
 
     request: ChatRequest
     attempts: int = 0
     usage: Usage | None = None
     reply: Reply | None = None
     seconds: float = 0.0
-    charged: dict[Kind, int] = field(default_factory=dict)
+    charged: tuple[Kind, ...] = ()
     """Failures that count against the request."""
-    failures: dict[Kind, int] = field(default_factory=dict)
+    failures: tuple[Kind, ...] = ()
     """All failures, charged or not."""
     format_faults: int = 0
     broken: FormatFault | None = None
@@ -101,15 +104,15 @@ class Progress:
     without_grammar: bool = False
     fault: Fault | None = None
     """What the last attempt failed for."""
-    pending: list[Pending] = field(default_factory=list)
+    pending: tuple[Pending, ...] = ()
     """Failures that are not charged yet."""
     is_forgiven: bool = False
     """A failure was not charged because everything failed at that time; that is granted once."""
     stale: int = 0
     """Attempts made on connections that were closed already."""
-    failed_at: set[Endpoint] = field(default_factory=set)
+    failed_at: frozenset[Endpoint] = frozenset()
     """Endpoints that failed it, for which others are tried first."""
-    refused_by: set[Endpoint] = field(default_factory=set)
+    refused_by: frozenset[Endpoint] = frozenset()
     """Endpoints that refused it in a way that looks fatal."""
 
     @property
@@ -130,13 +133,13 @@ class Progress:
 
     def charge(self, kind: Kind) -> int:
         """Count a failure against the request; return how many there are of this kind."""
-        self.charged[kind] = self.charged.get(kind, 0) + 1
-        return self.charged[kind]
+        self.charged += (kind,)
+        return self.charged.count(kind)
 
     def count(self, kind: Kind) -> int:
         """Count a failure; return how many there are of this kind."""
-        self.failures[kind] = self.failures.get(kind, 0) + 1
-        return self.failures[kind]
+        self.failures += (kind,)
+        return self.failures.count(kind)
 
     def adapt(self, fault: FormatFault) -> None:
         """Let the next attempt differ as the check asks."""

@@ -81,7 +81,7 @@ class Batches:
         self._failures: Counter[str] = Counter()
         self._retries: Counter[str] = Counter()
         self._latencies: list[float] = []
-        self._scores = Distribution()
+        self._values: list[Mapping[str, Any]] = []
 
     def file_started(self, file: str, *, recorded: int) -> None:
         """Batches do not follow files."""
@@ -98,7 +98,7 @@ class Batches:
         self._latencies.append(outcome.seconds)
         if outcome.error_type is None:
             self._scored += 1
-            self._scores.add(outcome.values or {})
+            self._values.append(outcome.values or {})
         else:
             self._failures[outcome.error_type] += 1
         if outcome.usage is not None:
@@ -124,6 +124,8 @@ class Batches:
         self._listener.batch_done(batch)
 
     def _batch(self) -> Batch:
+        scores = Distribution()
+        scores.add(self._values)
         return Batch(
             number=self._number,
             rows=self._rows,
@@ -137,5 +139,5 @@ class Batches:
             failures={str(kind): count for kind, count in self._failures.items()},
             retries=dict(self._retries),
             latencies=sorted(self._latencies),
-            scores=self._scores.as_json(),
+            scores=scores.as_json(),
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _FEW: Final = 12
 """Up to so many different values are counted one by one."""
@@ -22,13 +22,15 @@ class _Numbers:
         self._each: Counter[float] | None = Counter()
         """How often each value came; None: there are too many."""
 
-    def add(self, value: float) -> None:
-        self._low = min(value, self._low) if self.count else value
-        self._high = max(value, self._high) if self.count else value
-        self.count += 1
-        self._sum += value
+    def add(self, values: Sequence[float]) -> None:
+        low, high = min(values), max(values)
+        self._low = min(low, self._low) if self.count else low
+        self._high = max(high, self._high) if self.count else high
+        self.count += len(values)
+        self._sum += sum(values)
         if self._each is not None:
-            self._count(value, 1)
+            for value, times in Counter(values).items():
+                self._count(value, times)
 
     def _count(self, value: float, times: int) -> None:
         if self._each is not None:
@@ -63,13 +65,15 @@ class Distribution:
     def __init__(self) -> None:
         self._columns: dict[str, _Numbers] = {}
 
-    def add(self, values: Mapping[str, Any]) -> None:
-        """Take a row's values into account. On the path of every row."""
-        for name, value in values.items():
-            if type(value) is int or type(value) is float:
-                if name not in self._columns:
-                    self._columns[name] = _Numbers()
-                self._columns[name].add(value)
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take the values of some rows into account."""
+        columns: defaultdict[str, list[float]] = defaultdict(list)
+        for values in rows:
+            for name, value in values.items():
+                if type(value) is int or type(value) is float:
+                    columns[name].append(value)
+        for name, numbers in columns.items():
+            self._columns.setdefault(name, _Numbers()).add(numbers)
 
     def merge(self, told: Mapping[str, Mapping[str, Any]]) -> None:
         """Add what :meth:`as_json` told of others.

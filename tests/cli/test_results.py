@@ -137,8 +137,9 @@ def test_without_a_run_there_is_nothing_to_show_and_no_key_is_needed(shell: Shel
 
 def test_a_distribution_counts_few_values_and_bounds_many() -> None:
     numbers = Distribution()
-    for value in range(100):
-        numbers.add({"score": value % 3, "share": value / 7, "flag": True, "tag": "x", "none": None})
+    rows = [{"score": value % 3, "share": value / 7, "flag": True, "tag": "x", "none": None} for value in range(100)]
+    for some in (rows[:7], [], rows[7:]):
+        numbers.add(some)
     assert dict(numbers.lines()) == {
         "score": "mean 0.99; 0: 34, 1: 33, 2: 33",
         "share": "mean 7.07, from 0 to 14.1429",

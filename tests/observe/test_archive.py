@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def batch(run: str, scores: dict[str, Any]) -> str:
     told = Distribution()
     for value in scores["score"]:
-        told.add({"score": value})
+        told.add([{"score": value}])
     return json.dumps({"run_id": run, "rows": len(scores["score"]), "scores": told.as_json()}) + "\n"
 
 
@@ -69,8 +69,8 @@ def test_parts_come_to_the_same_as_the_whole(kind: st.SearchStrategy[float], dat
     for part in parts:
         alone = Distribution()
         for value in part:
-            alone.add({"score": value})
-            whole.add({"score": value})
+            alone.add([{"score": value}])
+            whole.add([{"score": value}])
         merged.merge(json.loads(json.dumps(alone.as_json())))
     told, summed = whole.as_json()["score"], merged.as_json()["score"]
     assert {**summed, "sum": None, "values": None} == {**told, "sum": None, "values": None}
