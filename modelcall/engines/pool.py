@@ -29,7 +29,7 @@ MOST_TRIES: Final = 20
 """How often at all: what kills its workers may let them get on with other rows first."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Task:
     """A job, and how many workers have died with it."""
 
@@ -37,6 +37,11 @@ class _Task:
     deaths: int = 0
     """Without getting on in between."""
     all_deaths: int = 0
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may be what kills workers: then it is done alone, so that no other job is blamed for it."""
+        return self.deaths > 0
 
     def died(self) -> bool:
         """Count a death; return whether there were too many."""
@@ -59,6 +64,15 @@ class _Worker:
         """Send a message; one that has died is noticed by its silence."""
         with suppress(OSError):
             self.connection.send(message)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it may do nothing beside what it holds."""
+        return any(task.is_suspect for task in self.held)
+
+    def may_take(self, task: _Task) -> bool:
+        """Whether it may do a job beside those that it holds."""
+        return not (self.held and task.is_suspect)
 
     def got_on(self) -> None:
         """What it holds is not what kills workers."""
@@ -149,6 +163,7 @@ class Pool:
         match told:
             case Came(result) if worker is not None:
                 worker.take(result)
+                self._give()
                 return [result]
             case Ended(error):
                 self._forget(worker)
@@ -195,10 +210,14 @@ class Pool:
             await asyncio.to_thread(process.join, seconds)
 
     def _give(self) -> None:
-        while self._left and self._idle:
-            worker, task = self._idle.popleft(), self._left.popleft()
-            worker.held.append(task)
-            worker.tell(Given(task.job))
+        """Give jobs to those who wait for one, as far as they may take any."""
+        for worker in list(self._idle):
+            task = None if worker.is_alone else next(filter(worker.may_take, self._left), None)
+            if task is not None:
+                self._idle.remove(worker)
+                self._left.remove(task)
+                worker.held.append(task)
+                worker.tell(Given(task.job))
 
     def _hear(self, worker: _Worker) -> None:
         """Take what a worker says. It gets its next job at once, whatever the reader of the results does meanwhile."""
@@ -208,6 +227,7 @@ class Pool:
                 if isinstance(told, Told):
                     if self._crew is not None and self._crew.told(worker.number, told.message):
                         worker.got_on()
+                        self._give()
                 elif isinstance(told, Wanted):
                     worker.was_ready = True
                     self._idle.append(worker)

@@ -117,6 +117,17 @@ async def test_a_job_that_kills_its_workers_is_given_up_and_the_others_go_on(
     assert (tmp_path / name).read_text() == str(TRIES)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_jobs_beside_one_that_kills_its_workers_are_not_blamed_for_it(processes: int) -> None:
+    jobs = [Job(name) for name in ("a", "b", "poison", "c", "d", "e")]
+
+    results = await all_of(ProcessEngine(processes, give_up=Result), works.dies_beside, jobs)
+
+    said = {result.job.name: result.said for result in results}
+    assert {name for name, how in said.items() if how == "fine"} == set("abcde")
+    assert "3 times with this job" in said["poison"]
+
+
 async def test_without_a_way_to_give_up_the_run_ends(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match=r"always.*was killed by SIGKILL"):
         await all_of(ProcessEngine(2), works.dies, [Job("always", str(tmp_path))])

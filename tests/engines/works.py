@@ -82,6 +82,29 @@ async def dies(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, N
         yield Result(job, f"try {tries + 1}")
 
 
+async def dies_beside(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, None]:
+    """Hold all jobs that there are; each ends after a moment, but for ``poison``, with which to die at once."""
+    ended: asyncio.Queue[Result | None] = asyncio.Queue()
+
+    async def end(job: Job) -> None:
+        await asyncio.sleep(0.05)
+        ended.put_nowait(Result(job, "fine"))
+
+    async def take() -> None:
+        ending = []
+        async for job in jobs:
+            if job.name == "poison":
+                os.kill(os.getpid(), signal.SIGKILL)
+            ending.append(asyncio.create_task(end(job)))
+        await asyncio.gather(*ending)
+        ended.put_nowait(None)
+
+    taking = asyncio.create_task(take())
+    while (result := await ended.get()) is not None:
+        yield result
+    await taking
+
+
 async def dies_talking(jobs: AsyncIterator[Job], channel: Channel) -> AsyncGenerator[Result, None]:
     """Say something and die, four times."""
     async for job in jobs:

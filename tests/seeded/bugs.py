@@ -168,6 +168,13 @@ BUGS = (
         ("tests/pipeline/test_parts.py",),
     ),
     Bug(
+        "engine: what died with a worker is given out beside other jobs",
+        "engines/pool.py",
+        "return not (self.held and task.is_suspect)",
+        "return True",
+        ("tests/engines/test_processes.py",),
+    ),
+    Bug(
         "ordered: a block ends where the next one's smallest row stands, that included",
         "state/ordered.py",
         "ready = bisect_left(held, later, key=_row)",
