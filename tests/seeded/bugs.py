@@ -170,8 +170,8 @@ BUGS = (
     Bug(
         "engine: what died with a worker is given out beside other jobs",
         "engines/pool.py",
-        "return not (self.held and task.is_suspect)",
-        "return True",
+        "return self.deaths > 0",
+        "return False",
         ("tests/engines/test_processes.py",),
     ),
     Bug(
