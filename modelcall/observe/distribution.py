@@ -23,14 +23,16 @@ class _Numbers:
         """How often each value came; None: there are too many."""
 
     def add(self, values: Sequence[float]) -> None:
-        low, high = min(values), max(values)
-        self._low = min(low, self._low) if self.count else low
-        self._high = max(high, self._high) if self.count else high
-        self.count += len(values)
-        self._sum += sum(values)
+        self._take(len(values), sum(values), min(values), max(values))
         if self._each is not None:
             for value, times in Counter(values).items():
                 self._count(value, times)
+
+    def _take(self, count: int, total: float, low: float, high: float) -> None:
+        self._low = min(low, self._low) if self.count else low
+        self._high = max(high, self._high) if self.count else high
+        self.count += count
+        self._sum += total
 
     def _count(self, value: float, times: int) -> None:
         if self._each is not None:
@@ -39,10 +41,7 @@ class _Numbers:
                 self._each = None
 
     def merge(self, told: Mapping[str, Any]) -> None:
-        self._low = min(told["min"], self._low) if self.count else told["min"]
-        self._high = max(told["max"], self._high) if self.count else told["max"]
-        self.count += told["count"]
-        self._sum += told["sum"]
+        self._take(told["count"], told["sum"], told["min"], told["max"])
         if told["values"] is None:
             self._each = None
         for value, times in (told["values"] or {}).items():

@@ -201,10 +201,11 @@ class Crew:
             return False
         standing = message.standing
         hand.heard(message)
+        cooled = {met.endpoint: met for met in _cooled(message.events)}
         for other in self._hands.values():
             if other is not hand:
                 other.answered = standing.answered or other.answered
-                other.cooled |= {cooled.endpoint: cooled for cooled in _cooled(message.events)}
+                other.cooled |= cooled
         self._leases.reported(worker, number=standing.lease, bound=standing.bound, need=standing.need)
         return retell(message.events, self) > 0
 

@@ -75,7 +75,7 @@ def test_the_one_that_was_used_last_comes_first() -> None:
     assert not other.is_closed
 
 
-@pytest.mark.parametrize("how", ["lost", "closing", "something came"])
+@pytest.mark.parametrize("how", ["lost", "closing"])
 def test_one_that_is_no_good_any_more_is_closed_and_the_next_taken(how: str) -> None:
     to = target(Time())
     one, other = kept(to, 2)
