@@ -121,7 +121,7 @@ def _identity(loaded: LoadedTask, settings: LogSettings, started: datetime, summ
         world_size=summary.shard.world_size,
         started=started.isoformat(timespec="seconds"),
         process=asdict(this_process()),
-        outputs=tuple(summary.outputs) or (loaded.paths.output,),
+        outputs=summary.planned or (loaded.paths.output,),
         log=str(settings.file),
         grace_seconds=loaded.task.options.grace_seconds,
     )

@@ -121,6 +121,11 @@ class Places:
         stat = self._stat()
         return replace(to, locks=(stat.fs, f"{stat.path}/locks/{path_key(to.state)}"))
 
+    def outputs(self, record: RunRecord) -> list[tuple[OutputFolder, str]]:
+        """Return where each pass of a run writes, with what users call it: a folder, or the file that is the output."""
+        folders = [self.output(record, run_index) for run_index in range(1, record.num_runs + 1)]
+        return [(to, to.path(record.output_file) if record.output_file else to.folder) for to in folders]
+
     def stat_folder(self, to: OutputFolder) -> StatFolder:
         """Return where the progress of an output is kept.
 

@@ -36,12 +36,10 @@ def subject_of_task(loaded: LoadedTask, *, logs: Path | None = None) -> Subject:
     places = Places(loaded)
     chain = places.last_runs()
     newest = chain[0]
-    outputs = [places.output(newest, run_index) for run_index in range(1, newest.num_runs + 1)]
-    shown = [to.path(newest.output_file) if newest.output_file else to.folder for to in outputs]
     folder = logs or loaded.log_folder
     return Subject(
         task=loaded.task.task_name,
-        passes=[Pass(to, chain, path) for to, path in zip(outputs, shown, strict=True)],
+        passes=[Pass(to, chain, path) for to, path in places.outputs(newest)],
         language=loaded.task.logging.language or loaded.environment.language,
         config=resolved_config(loaded),
         prices=loaded.model.prices if loaded.model else None,

@@ -100,7 +100,10 @@ class Summary:
     timestamp: str
     shard: Shard
     max_failed_ratio: float
+    planned: tuple[str, ...] = ()
+    """The outputs of all passes, in their order; none before it is settled which run it is."""
     outputs: list[str] = field(default_factory=list)
+    """Those of the passes that were begun."""
     failed_lists: list[str] = field(default_factory=list)
     """Folders with lists of failed rows."""
     passes: list[Tally] = field(default_factory=list)

@@ -129,9 +129,9 @@ class TaskRun:
         chain = await asyncio.to_thread(store.chain, start.record)
         debug = self._task.debug
         limits = Limits(debug.max_files, debug.max_items_per_file) if debug.enabled else Limits()
-        for run_index in range(1, start.record.num_runs + 1):
+        for run_index, planned in enumerate(summary.planned, 1):
             to = self._places.output(start.record, run_index)
-            summary.outputs.append(to.path(start.record.output_file) if start.record.output_file else to.folder)
+            summary.outputs.append(planned)
             mine = {"job_index": self.shard.job_index, "world_size": self.shard.world_size}
             for part, shard in parts(chain, run_index, **mine):
                 if self._stop.asked:
@@ -192,7 +192,7 @@ class TaskRun:
         That one, killed, goes on with the newest run: it must find its own.
         """
         files = shard_files(record, self.shard.job_index)
-        outputs = [self._places.output(record, run_index) for run_index in range(1, record.num_runs + 1)]
+        outputs = [to for to, _ in self._places.outputs(record)]
         for run_index, to in enumerate(outputs, 1):
             refuse_owned(*to.lock(ShardKey(run_index, self.shard.job_index)))
         seen = self._look(files)
@@ -230,6 +230,7 @@ class TaskRun:
             timestamp=start.record.timestamp if start else "",
             shard=self.shard,
             max_failed_ratio=self._task.options.max_failed_ratio,
+            planned=tuple(path for _, path in self._places.outputs(start.record)) if start else (),
             retry=self._invocation.retry,
             waiting=start.waiting if start else (),
             preprocess=self._input.preprocessed,

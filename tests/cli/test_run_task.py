@@ -60,6 +60,19 @@ def test_a_task_is_run_logged_and_reported(shell: Shell, server: EmbeddedServer)
     assert (stats["exit_code"], stats["rows"]["scored"], stats["files"]["done"]) == (0, 12, 1)
 
 
+def test_the_status_names_the_outputs_of_all_passes_as_they_are_on_disk(shell: Shell, server: EmbeddedServer) -> None:
+    shell.rows("in/a.jsonl", 2)
+    shell.task(server.base_url)
+    changes = ("data.output_folder=./out/{timestamp}/{run_index}", "distributed={enabled: true, num_runs: 2}")
+    done = shell("run-task", "task.yaml", "--json", *(word for change in changes for word in ("--set", change)))
+    assert done.code == 0, done.err
+
+    (told,) = shell("status", "--json").json
+
+    assert told["outputs"] == done.json["outputs"]
+    assert [sorted(path.name for path in Path(path).glob("*.jsonl")) for path in told["outputs"]] == [["a.jsonl"]] * 2
+
+
 def test_overrides_are_recorded_in_the_resolved_config(shell: Shell, server: EmbeddedServer) -> None:
     shell.rows("in/a.jsonl", 1)
     shell.task(server.base_url)
