@@ -3,8 +3,9 @@
 usage: scale.py PART ... [--sizes 10000 100000 1000000] [--chars 200] [--in-flight 128]
                 [--rows 20000] [--rounds 3] [--json FILE]
 
-Runs the command over rows of Python source against the instant server (instant_server.sh), each output checked. Of
-several rounds the medians are shown. Parts:
+Runs the command over rows of Python source against the instant server (instant_server.sh), each output checked. A
+round does each run once, so that a machine that is slow for a minute is slow for all; the medians of the rounds are
+shown. Parts:
 
     rows         runs of the sizes, with so many characters a row and requests in flight: time and CPU a row,
                  start-up (a run of one row) taken off, how far they are from those of the first size, and the memory
@@ -68,19 +69,20 @@ class Seen:
 class Bench:
     """Runs, in a folder, against a server."""
 
-    def __init__(self, folder: Path, url: str, rounds: int) -> None:
-        self._folder, self._url, self._rounds = folder, url, rounds
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder, self._url = folder, url
         self._environment = {**home(folder), **lean(folder)}
 
-    def median(self, run: Run, *, rounds: int = 0) -> Seen:
-        """Do a run several times."""
-        inputs = self._folder / "rows.jsonl"
-        write_input(inputs, run.rows, run.chars)
-        seen = [self._once(run, inputs) for _ in range(rounds or self._rounds)]
-        taken = [asdict(some.used) for some in seen]
-        used = Used(**{key: statistics.median(one[key] for one in taken) for key in taken[0]})
-        first, second = (statistics.median(some.halves[half] for some in seen) for half in (0, 1))
-        return Seen(used, (first, second))
+    def medians(self, runs: Sequence[Run], rounds: int) -> list[Seen]:
+        """Do some runs in turn, several times."""
+        seen = [[self._once(run, self._inputs(run)) for run in runs] for _ in range(rounds)]
+        return [_median(of_run) for of_run in zip(*seen, strict=True)]
+
+    def _inputs(self, run: Run) -> Path:
+        path = self._folder / f"{run.rows}-rows-of-{run.chars}.jsonl"
+        if not path.exists():
+            write_input(path, run.rows, run.chars)
+        return path
 
     def _once(self, run: Run, inputs: Path) -> Seen:
         folder = self._folder / "run"
@@ -93,6 +95,13 @@ class Bench:
         shutil.rmtree(folder)
         print(f"{run.name}: {used.seconds:.1f} s, {used.cpu:.1f} s CPU", file=sys.stderr, flush=True)
         return seen
+
+
+def _median(seen: Sequence[Seen]) -> Seen:
+    taken = [asdict(some.used) for some in seen]
+    used = Used(**{key: statistics.median(one[key] for one in taken) for key in taken[0]})
+    first, second = (statistics.median(some.halves[half] for some in seen) for half in (0, 1))
+    return Seen(used, (first, second))
 
 
 def halves(details: Path, rows: int) -> tuple[float, float]:
@@ -132,9 +141,10 @@ def _each(run: Run, seen: Seen, start: Seen) -> tuple[float, float]:
 
 
 def of_rows(arguments: argparse.Namespace) -> list[Run]:
-    """Return the runs of the part ``rows``."""
+    """Return the runs of the part ``rows``, the start-up before all."""
     chars, in_flight = arguments.chars, arguments.in_flight
-    return [Run(f"{size:,} rows", size, chars=chars, in_flight=in_flight) for size in sorted(arguments.sizes)]
+    some = [Run(f"{size:,} rows", size, chars=chars, in_flight=in_flight) for size in sorted(arguments.sizes)]
+    return [Run("start-up", 1), *some]
 
 
 def of_ten_million(_: argparse.Namespace) -> list[Run]:
@@ -174,11 +184,10 @@ def measure(bench: Bench, part: str, arguments: argparse.Namespace) -> dict[str,
     """Do the runs of a part and print what came of them."""
     runs = PARTS[part](arguments)
     rounds = 1 if part == "ten-million" else arguments.rounds
-    found = [bench.median(run, rounds=rounds) for run in runs]
+    found = bench.medians(runs, rounds)
     print(f"\n{part}\n\n" + table(_HEADS, map(cells, runs, found)))
     if part == "rows":
-        start = bench.median(Run("start-up", 1))
-        print("\n".join(linear(runs, found, start)), flush=True)
+        print("\n".join(linear(runs[1:], found[1:], found[0])), flush=True)
     return {run.name: seen for run, seen in zip(runs, found, strict=True)}
 
 
@@ -197,7 +206,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     print(f"{datetime.now().astimezone().date()}, {machine()}")
     with tempfile.TemporaryDirectory(prefix="modelcall-bench-") as name, InstantServer(Path(name)) as server:
-        bench = Bench(Path(name), server.url, arguments.rounds)
+        bench = Bench(Path(name), server.url)
         found = {part: measure(bench, part, arguments) for part in arguments.parts}
     if arguments.json:
         told = {part: {name: asdict(seen) for name, seen in runs.items()} for part, runs in found.items()}
