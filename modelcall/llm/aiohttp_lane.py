@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -29,7 +30,7 @@ from modelcall.llm.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from aiohttp.connector import Connection
     from aiohttp.http_parser import RawResponseMessage
@@ -104,7 +105,9 @@ class AiohttpLane:
             try:
                 message, content = await self._post(connection, (target.head(headers, len(body)), body))
                 may_be_stale = False
-                reply = RawResponse(message.code, message.headers, await self._body(message.headers, content))
+                reply = RawResponse(
+                    message.code, message.headers, await self._body(connection, message.headers, content)
+                )
             except BaseException:
                 _give_up(connection)
                 raise
@@ -131,9 +134,12 @@ class AiohttpLane:
 
     async def _connect(self, target: Target) -> Connection:
         try:
-            return await self._connector.connect(target.request, [], self._timeout)
+            connection = await self._connector.connect(target.request, [], self._timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(f"no connection within {self._timeout.connect:g} s") from error
+        if (end := _end_of(connection)) is not None:
+            end.add_done_callback(asyncio.Future.exception)  # else one that breaks while it is idle is logged
+        return connection
 
     async def _post(
         self, connection: Connection, request: tuple[bytes, bytes]
@@ -155,15 +161,16 @@ class AiohttpLane:
             message, content = await protocol.read()
         return message, content
 
-    async def _body(self, headers: Mapping[str, str], content: aiohttp.StreamReader) -> bytes:
+    async def _body(self, connection: Connection, headers: Mapping[str, str], content: aiohttp.StreamReader) -> bytes:
         limit = self._settings.max_reply_bytes
         length = headers.get("content-length")
         if length is not None and int(length) > limit:
             raise too_large(limit)
-        if length is None:
-            body = await read_body(content.iter_any(), limit=limit)
+        if length is not None and content.is_eof():
+            body = content.read_nowait()
         else:
-            body = content.read_nowait() if content.is_eof() else await content.read()
+            with _ending_with(connection, content):
+                body = await (content.read() if length is not None else read_body(content.iter_any(), limit=limit))
         encoding = headers.get("content-encoding")
         return decode(body, encoding, limit=limit) if encoding else body
 
@@ -174,6 +181,35 @@ class AiohttpLane:
             target.close()
         # A closed TLS transport ends its socket in the next turns of the loop.
         await asyncio.sleep(0)
+
+
+def _end_of(connection: Connection) -> asyncio.Future[None] | None:
+    """Return what is done when a connection is closed; None: it is."""
+    return None if connection.protocol is None else connection.protocol.closed
+
+
+@contextmanager
+def _ending_with(connection: Connection, content: aiohttp.StreamReader) -> Iterator[None]:
+    """Let a body fail at the end of its connection.
+
+    Of bytes that are no HTTP aiohttp tells who waits for a reply, but nobody who waits for the rest of its body.
+    """
+    protocol, end = connection.protocol, _end_of(connection)
+
+    def fail(_: object = None) -> None:
+        if not content.is_eof() and content.exception() is None:
+            error = protocol.exception() if protocol is not None else None
+            content.set_exception(error or aiohttp.ServerDisconnectedError())
+
+    if end is None:
+        fail()
+        yield
+        return
+    end.add_done_callback(fail)
+    try:
+        yield
+    finally:
+        end.remove_done_callback(fail)
 
 
 def _give_up(connection: Connection) -> None:

@@ -77,6 +77,13 @@ async def drip(connection: Connection, _: Request) -> None:
         await asyncio.sleep(0.01)
 
 
+async def no_chunk_behind_the_head(connection: Connection, _: Request) -> None:
+    await connection.send(chunked(b"{", end=b""))
+    await asyncio.sleep(0.01)
+    await connection.send(b"<html>\r\n")
+    await connection.reader.read()
+
+
 async def silence(connection: Connection, _: Request) -> None:
     await connection.reader.read()
 
@@ -93,6 +100,7 @@ BROKEN: dict[str, tuple[Script, str]] = {
     "short content-length": (saying(http(b"{}", length=5000), close=True), "disconnected"),
     "chunks without end": (saying(chunked(b"{", b"}", end=b""), close=True), "disconnected"),
     "bad chunk size": (saying(chunked(end=b"ZZ\r\n")), ""),
+    "no chunk behind the head": (no_chunk_behind_the_head, "protocol"),
     "garbage": (saying(b"\x00\x01not http\r\n\r\n", close=True), "protocol"),
     "huge header": (saying(http(headers=f"X: {'y' * 300_000}\r\n"), close=True), ""),
     "two lengths": (saying(http(headers="Content-Length: 7\r\n"), close=True), "protocol"),
