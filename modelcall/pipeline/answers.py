@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
+from heapq import merge
+from itertools import chain, groupby
+from operator import itemgetter
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Literal
 
 from modelcall.errors import FatalError, FileFailure
 from modelcall.pipeline.reading_back import read_back
 from modelcall.state.file_journal import folded
-from modelcall.state.segments import earlier_segments, file_key, marked, since_published
+from modelcall.state.outcomes import fold
+from modelcall.state.segments import earlier_segments, file_key, is_bare, marked, since_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from modelcall.state.segments import Segment
     from modelcall.state.shard import OutputFolder
     from modelcall.types import Outcome
+
+_row = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def _rows(
     given = 0
     if not entry or since:
         try:
-            for row, outcome in folded(since, gettempdir()):
+            for row, outcome in _recorded(to, entry, since):
                 yield row, outcome
                 given = row + 1
         except FileNotFoundError as error:  # retired while we read: the output has them now
@@ -89,7 +94,26 @@ def _rows(
                 raise FatalError(f"{error.filename}: gone while it was read", hint="Ask again.") from error
         else:
             return
+    yield from (answer for answer in _read_back(to, entry) if answer[0] >= given)
+
+
+def _recorded(to: OutputFolder, entry: Entry | None, since: list[Segment]) -> Iterator[tuple[int, Outcome]]:
+    """Yield what journals hold; copies of one that was read back from an output leave it to the output to tell.
+
+    Raises:
+        FileNotFoundError: A journal has been retired.
+        FatalError: The output is not what was published any more.
+    """
+    if not entry or not entry.whole or not is_bare(since[0]):
+        yield from folded(since, gettempdir())
+        return
+    both = merge(_read_back(to, entry), folded(since[1:], gettempdir()), key=_row)
+    for row, same in groupby(both, key=_row):
+        yield row, fold([outcome for _, outcome in same])[0]
+
+
+def _read_back(to: OutputFolder, entry: Entry) -> Iterator[tuple[int, Outcome]]:
     try:
-        yield from (answer for answer in read_back(to, entry) if answer[0] >= given)
+        yield from read_back(to, entry)
     except FileFailure as failure:  # nothing goes on without it here
         raise FatalError(failure.message, hint=failure.hint) from failure

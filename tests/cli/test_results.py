@@ -11,7 +11,11 @@ from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
 from modelcall.observe.distribution import Distribution
 from modelcall.state import ordered
+from modelcall.state.frames import frame
+from modelcall.state.outcomes import encode
+from modelcall.state.segments import file_key, journal_header, published_header
 from modelcall.task_manager.answers import answers
+from modelcall.types import Outcome
 from tests.cli.test_run_task import wait_for
 
 if TYPE_CHECKING:
@@ -110,6 +114,32 @@ def test_a_file_that_is_published_while_it_is_shown_is_shown_whole(
     assert [row for row, _ in shown] == list(range(60))
     published = shell.read("out/a.jsonl")
     assert [outcome.raw for _, outcome in shown] == [row["api_return"] for row in published]
+
+
+def test_answers_of_a_retry_are_shown_with_those_of_the_output_that_copies_do_not_repeat(
+    shell: Shell, server: EmbeddedServer
+) -> None:
+    path = shell.rows("in/a.jsonl", 3)
+    path.write_text(path.read_text() + '{"id": 3, "text": null}\n')
+    shell.task(server.base_url)
+    assert shell("run-task", "task.yaml").code == 3
+    entry = json.loads((shell.folder / "out/.modelcall/manifest/a.jsonl.json").read_text())
+    (journal,) = (shell.folder / "out/.modelcall").glob("*/journal")
+    header = journal_header("a.jsonl", fingerprint=entry["input"], content="", run=entry["run"])
+    key = file_key("a.jsonl")
+    (journal / f"{key}.000002.published.log").write_bytes(frame(0, published_header(header, entry["sha256"])))
+    again = Outcome(values={"score": 5}, raw="5", attempts=2)
+    (journal / f"{key}.000002.log").write_bytes(frame(0, header) + frame(3, encode(again)))
+
+    rows = objects(shell("results", "task.yaml", "--json"))
+
+    assert [(row["row_index"], row["status"], row["attempts"]) for row in rows] == [
+        (0, "success", 1),
+        (1, "success", 1),
+        (2, "success", 1),
+        (3, "success", 2),
+    ]
+    assert "a.jsonl  published: 4 rows recorded: 4 scored, 0 failed" in shell("results", "task.yaml").out
 
 
 def test_one_shard_or_all_of_them(shell: Shell, server: EmbeddedServer) -> None:
