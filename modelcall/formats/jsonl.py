@@ -184,7 +184,7 @@ class JsonlSource:
         """Found by counting the lines; compressed text has none."""
         if file_type(self._name).compression is not None:
             return None
-        known = [_BEGIN, *line_starts(self._opener, name=self._name)]
+        known = [_BEGIN, *line_starts(self._opener, name=self._name, max_bytes=self._max_line_bytes)]
         end = known[-1]
         wanted = (bisect_left(known, end.byte * part // parts, key=attrgetter("byte")) for part in range(parts))
         starts = {known[at].row: known[at] for at in wanted}

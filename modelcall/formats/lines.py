@@ -43,10 +43,11 @@ def read_lines(
         yield from split_lines(text, max_bytes=max_bytes, passed=passed)
 
 
-def line_starts(opener: Opener, *, name: str) -> Iterator[Start]:
+def line_starts(opener: Opener, *, name: str, max_bytes: int) -> Iterator[Start]:
     r"""Yield where lines of a file that is not compressed begin, one about every MiB, and where it ends.
 
-    Lines are counted as :func:`read_lines` gives them, blank ones apart. Of one that is compressed nothing is told.
+    Lines are counted as :func:`read_lines` gives them, blank ones apart; one of more than ``max_bytes`` is none of
+    these, whatever it holds. Of a file that is compressed nothing is told.
 
     Raises:
         FileFailure: It cannot be read, or is not what its name promises.
@@ -63,7 +64,8 @@ def line_starts(opener: Opener, *, name: str) -> Iterator[Start]:
             end = chunk.rfind(b"\n") + 1
             if end:
                 first = chunk.index(b"\n") + 1
-                empty = (is_blank and not chunk[: first - 1].strip(_SPACE)) + _blank_lines(chunk, first, end)
+                is_blank = is_blank and length + first - 1 <= max_bytes and not chunk[: first - 1].strip(_SPACE)
+                empty = is_blank + _blank_lines(chunk, first, end, max_bytes=max_bytes)
                 rows, blank = rows + chunk.count(b"\n", 0, end) - empty, blank + empty
                 byte, length, is_blank = byte + length + end, 0, True
             length += len(chunk) - end
@@ -72,14 +74,15 @@ def line_starts(opener: Opener, *, name: str) -> Iterator[Start]:
                 noted = byte
                 yield Start(rows, byte, blank)
     last = length > 0
+    is_blank = is_blank and length <= max_bytes
     yield Start(rows + (last and not is_blank), byte + length, blank + (last and is_blank))
 
 
-def _blank_lines(chunk: bytes, first: int, end: int) -> int:
+def _blank_lines(chunk: bytes, first: int, end: int, *, max_bytes: int) -> int:
     """Count the blank ones among whole lines; the newline of another stands before them."""
     if _MAYBE_BLANK.search(chunk, first - 1, end) is None:
         return 0
-    return sum(not line.strip(_SPACE) for line in chunk[first : end - 1].split(b"\n"))
+    return sum(len(line) <= max_bytes and not line.strip(_SPACE) for line in chunk[first : end - 1].split(b"\n"))
 
 
 def split_lines(

@@ -104,13 +104,19 @@ LONG = [b'{"long": "' + b"x" * 40 + b'"}', b'{"n": 3}' + b" " * 40, b" " * 40]
 LINE = st.sampled_from([b'{"n": 1}', b"", b" \t", b"\r", b"no row", b'{"n": 2}\r', *LONG])
 
 
-@given(st.lists(LINE), st.sampled_from([b"", codecs.BOM_UTF8]), st.sampled_from([b"", b"\n"]), st.integers(1, 6))
-def test_text_read_in_parts_is_the_text(lines: list[bytes], begin: bytes, end: bytes, parts: int) -> None:
+@given(
+    lines=st.lists(LINE),
+    begin=st.sampled_from([b"", codecs.BOM_UTF8]),
+    end=st.sampled_from([b"", b"\n"]),
+    parts=st.integers(1, 6),
+    longest=st.sampled_from([1, 20, 100]),
+)
+def test_text_read_in_parts_is_the_text(lines: list[bytes], begin: bytes, end: bytes, parts: int, longest: int) -> None:
     text = begin + b"\n".join(lines) + end
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module_of_lines, "CHUNK_BYTES", 16)
         patch.setattr(module_of_lines, "STRIDE_BYTES", 16)
-        source = JsonlSource(lambda: io.BytesIO(text), name="a.jsonl")
+        source = JsonlSource(lambda: io.BytesIO(text), name="a.jsonl", max_line_bytes=longest)
         whole = list(source.rows_left(None, recorded=NO_ROWS, chunk_rows=3))
         rows = source.row_count
         layout = source.layout(parts)
