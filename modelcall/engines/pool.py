@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from modelcall.engines.outbox import Outbox
 from modelcall.engines.worker import SIGNALS, Came, Ended, Given, Stop, Told, Wanted, listen, serve
 from modelcall.errors import FatalError
 
@@ -56,14 +57,15 @@ class _Worker:
     """From 1, in the order in which they are started."""
     process: SpawnProcess
     connection: Connection
+    """What it says is read from it."""
+    outbox: Outbox
     held: list[_Task] = field(default_factory=list)
     """Given to it, and without a result so far."""
     was_ready: bool = False
 
     def tell(self, message: Given | Stop | Told) -> None:
-        """Send a message; one that has died is noticed by its silence."""
-        with suppress(OSError):
-            self.connection.send(message)
+        """Send a message, without waiting."""
+        self.outbox.put(message)
 
     @property
     def is_alone(self) -> bool:
@@ -103,7 +105,7 @@ class Pool:
         self._give_up = give_up
         self._left = deque(map(_Task, jobs))
         self._workers: list[_Worker] = []
-        self._started: list[SpawnProcess] = []
+        self._started: list[_Worker] = []
         self._idle: deque[_Worker] = deque()
         self._events: asyncio.Queue[tuple[_Worker | None, Any]] = asyncio.Queue()
         self._false_starts = 0
@@ -145,8 +147,8 @@ class Pool:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             theirs.close()
-        self._started.append(process)
-        worker = _Worker(number, process, ours)
+        worker = _Worker(number, process, ours, Outbox(ours))
+        self._started.append(worker)
         self._workers.append(worker)
         if self._crew is not None:
             self._crew.joined(number, lambda message: worker.tell(Told(message)))
@@ -206,8 +208,9 @@ class Pool:
         for worker in list(self._workers):
             worker.process.kill()
             self._forget(worker)
-        for process in self._started:
-            await asyncio.to_thread(process.join, seconds)
+        for worker in self._started:
+            await asyncio.to_thread(worker.process.join, seconds)
+            await asyncio.to_thread(worker.outbox.join, seconds)
 
     def _give(self) -> None:
         """Give jobs to those who wait for one, as far as they may take any."""
@@ -235,8 +238,12 @@ class Pool:
                 else:
                     self._events.put_nowait((worker, told))
         except (EOFError, OSError):
-            asyncio.get_running_loop().remove_reader(worker.connection.fileno())
+            self._stop_hearing(worker)
             self._events.put_nowait((worker, None))
+
+    @staticmethod
+    def _stop_hearing(worker: _Worker) -> None:
+        asyncio.get_running_loop().remove_reader(worker.connection.fileno())
 
     def _forget(self, worker: _Worker | None) -> None:
         if worker is None or worker not in self._workers:
@@ -244,9 +251,8 @@ class Pool:
         self._workers.remove(worker)
         with suppress(ValueError):
             self._idle.remove(worker)
-        if not worker.connection.closed:
-            asyncio.get_running_loop().remove_reader(worker.connection.fileno())
-            worker.connection.close()
+        self._stop_hearing(worker)
+        worker.outbox.close()
         if self._crew is not None:
             self._crew.left(worker.number)
 
@@ -266,7 +272,7 @@ class Pool:
             )
         lost = [task for task in worker.held if task.died()]
         self._left.extendleft(task for task in reversed(worker.held) if task not in lost)
-        if len(self._workers) < len(self._left):
+        if sum(not other.held for other in self._workers) < len(self._left):  # the others may not take what is suspect
             self.start_worker()
         self._give()
         return map(self._lost, lost, [how] * len(lost))

@@ -128,6 +128,14 @@ async def test_jobs_beside_one_that_kills_its_workers_are_not_blamed_for_it(proc
     assert "3 times with this job" in said["poison"]
 
 
+async def test_a_dead_worker_is_replaced_though_others_are_at_work_who_may_not_take_its_job(tmp_path: Path) -> None:
+    jobs = [Job(name, str(tmp_path)) for name in ("waits", "dies")]
+
+    results = await all_of(ProcessEngine(2), works.dies_apart, jobs)
+
+    assert {result.job.name: result.said for result in results} == {"waits": "fine", "dies": "fine"}
+
+
 async def test_without_a_way_to_give_up_the_run_ends(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match=r"always.*was killed by SIGKILL"):
         await all_of(ProcessEngine(2), works.dies, [Job("always", str(tmp_path))])

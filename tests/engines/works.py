@@ -82,6 +82,23 @@ async def dies(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, N
         yield Result(job, f"try {tries + 1}")
 
 
+async def dies_apart(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, None]:
+    """Die with the job ``dies`` once the job ``waits`` has begun in another process, which ends after ``dies`` has."""
+    async for job in jobs:
+        began, died, done = (Path(job.folder) / name for name in ("began", "died", "done"))
+        waits_for = done if job.name == "waits" else began
+        if job.name == "waits":
+            began.touch()
+        async with asyncio.timeout(20):
+            while not waits_for.exists():
+                await asyncio.sleep(0.01)
+        if job.name == "dies" and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        done.touch()
+        yield Result(job, "fine")
+
+
 async def dies_beside(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, None]:
     """Hold all jobs that there are; each ends after a moment, but for ``poison``, with which to die at once."""
     ended: asyncio.Queue[Result | None] = asyncio.Queue()
