@@ -150,9 +150,9 @@ class Pool:
         worker = _Worker(number, process, ours, Outbox(ours))
         self._started.append(worker)
         self._workers.append(worker)
+        listen(ours, partial(self._hear, worker))  # before anything is sent: it makes the connection as it must be
         if self._crew is not None:
             self._crew.joined(number, lambda message: worker.tell(Told(message)))
-        listen(ours, partial(self._hear, worker))
 
     def tell_all(self, message: Given | Stop) -> None:
         """Tell every worker."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from modelcall.errors import FatalError, FileFailure
 from modelcall.pipeline.reading_back import read_back
 from modelcall.state.file_journal import folded
+from modelcall.state.manifest import checksum
 from modelcall.state.outcomes import fold
 from modelcall.state.segments import earlier_segments, file_key, is_bare, marked, since_published
 
@@ -85,7 +86,7 @@ def _rows(
     given = 0
     if not entry or since:
         try:
-            for row, outcome in _recorded(to, entry, since):
+            for row, outcome in _recorded(to, entry, since, published=published):
                 yield row, outcome
                 given = row + 1
         except FileNotFoundError as error:  # retired while we read: the output has them now
@@ -97,7 +98,9 @@ def _rows(
     yield from (answer for answer in _read_back(to, entry) if answer[0] >= given)
 
 
-def _recorded(to: OutputFolder, entry: Entry | None, since: list[Segment]) -> Iterator[tuple[int, Outcome]]:
+def _recorded(
+    to: OutputFolder, entry: Entry | None, since: list[Segment], *, published: Callable[[], Entry | None]
+) -> Iterator[tuple[int, Outcome]]:
     """Yield what journals hold; copies of one that was read back from an output leave it to the output to tell.
 
     Raises:
@@ -107,6 +110,16 @@ def _recorded(to: OutputFolder, entry: Entry | None, since: list[Segment]) -> It
     if not entry or not entry.whole or not is_bare(since[0]):
         yield from folded(since, gettempdir())
         return
+    if checksum(to.fs, to.path(entry.output)) != entry.sha256:
+        now = published()
+        if now == entry and not entry.replacing:
+            raise FatalError(
+                f"{to.path(entry.output)}: changed since it was published", hint="Restore what was written."
+            )
+        raise FatalError(
+            f"{to.path(entry.output)}: a retry of its failed rows is taking its place",
+            hint="Ask again when that has ended; if it was cut off, start it again. Nothing is lost.",
+        )
     both = merge(_read_back(to, entry), folded(since[1:], gettempdir()), key=_row)
     for row, same in groupby(both, key=_row):
         yield row, fold([outcome for _, outcome in same])[0]

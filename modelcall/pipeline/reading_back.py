@@ -76,6 +76,8 @@ def _outcomes(source: Source, failures: Iterator[tuple[int, Outcome]], entry: En
             yield index, known
         else:
             raise ValueError(f"row {index} is not listed")
+    if next(rows, None) is not None:
+        raise ValueError("it has more rows")
 
 
 class _Reader:

@@ -29,7 +29,7 @@ PUBLISHING_SECONDS: Final = 20.0
 
 
 class _Hand:
-    """A worker as its owner knows it. It is told no more than is heard of it: were it to stand still, so would we."""
+    """A worker as its owner knows it. It is told no more than is heard of it: what waits for one would pile up."""
 
     def __init__(self, tell: Callable[[object], None]) -> None:
         self.tell = tell

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from modelcall.config.loading import load_task
+from modelcall.fs.local import LocalFileSystem
 from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
 from modelcall.observe.distribution import Distribution
 from modelcall.state import ordered
 from modelcall.state.frames import frame
+from modelcall.state.manifest import Manifest
 from modelcall.state.outcomes import encode
 from modelcall.state.segments import file_key, journal_header, published_header
 from modelcall.task_manager.answers import answers
@@ -21,6 +24,7 @@ from tests.cli.test_run_task import wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from modelcall.state.manifest import Entry
     from tests.cli.shell import Done, Shell
 
 
@@ -116,20 +120,31 @@ def test_a_file_that_is_published_while_it_is_shown_is_shown_whole(
     assert [outcome.raw for _, outcome in shown] == [row["api_return"] for row in published]
 
 
-def test_answers_of_a_retry_are_shown_with_those_of_the_output_that_copies_do_not_repeat(
-    shell: Shell, server: EmbeddedServer
-) -> None:
+def with_copies_of_a_retry(shell: Shell, server: EmbeddedServer) -> Entry:
+    """Have an output, and what another machine has of a retry of its last row; return its entry."""
     path = shell.rows("in/a.jsonl", 3)
     path.write_text(path.read_text() + '{"id": 3, "text": null}\n')
     shell.task(server.base_url)
     assert shell("run-task", "task.yaml").code == 3
-    entry = json.loads((shell.folder / "out/.modelcall/manifest/a.jsonl.json").read_text())
+    entry = manifest_of(shell).get("a.jsonl")
+    assert entry is not None
     (journal,) = (shell.folder / "out/.modelcall").glob("*/journal")
-    header = journal_header("a.jsonl", fingerprint=entry["input"], content="", run=entry["run"])
+    header = journal_header("a.jsonl", fingerprint=entry.input, content="", run=entry.run)
     key = file_key("a.jsonl")
-    (journal / f"{key}.000002.published.log").write_bytes(frame(0, published_header(header, entry["sha256"])))
+    (journal / f"{key}.000002.published.log").write_bytes(frame(0, published_header(header, entry.sha256)))
     again = Outcome(values={"score": 5}, raw="5", attempts=2)
     (journal / f"{key}.000002.log").write_bytes(frame(0, header) + frame(3, encode(again)))
+    return entry
+
+
+def manifest_of(shell: Shell) -> Manifest:
+    return Manifest(LocalFileSystem(), str(shell.folder / "out/.modelcall"))
+
+
+def test_answers_of_a_retry_are_shown_with_those_of_the_output_that_copies_do_not_repeat(
+    shell: Shell, server: EmbeddedServer
+) -> None:
+    with_copies_of_a_retry(shell, server)
 
     rows = objects(shell("results", "task.yaml", "--json"))
 
@@ -140,6 +155,23 @@ def test_answers_of_a_retry_are_shown_with_those_of_the_output_that_copies_do_no
         (3, "success", 2),
     ]
     assert "a.jsonl  published: 4 rows recorded: 4 scored, 0 failed" in shell("results", "task.yaml").out
+
+
+def test_an_output_that_a_retry_is_replacing_is_not_taken_for_the_one_before(
+    shell: Shell, server: EmbeddedServer
+) -> None:
+    entry = with_copies_of_a_retry(shell, server)
+    output = shell.folder / "out/a.jsonl"
+    output.write_bytes(output.read_bytes() + b" ")
+
+    edited = shell("results", "task.yaml")
+    manifest_of(shell).put(replace(entry, replacing=(replace(entry, sha256="new"),)))
+    replaced = shell("results", "task.yaml")
+
+    assert (edited.code, replaced.code) == (4, 4)
+    assert f"stopped: {output}: changed since it was published" in edited.err
+    assert f"stopped: {output}: a retry of its failed rows is taking its place" in replaced.err
+    assert "Nothing is lost" in replaced.last
 
 
 def test_one_shard_or_all_of_them(shell: Shell, server: EmbeddedServer) -> None:
@@ -176,12 +208,16 @@ def test_a_distribution_counts_few_values_and_bounds_many() -> None:
     }
 
 
-def test_an_output_that_somebody_edited_is_named_with_the_way_out(shell: Shell, server: EmbeddedServer) -> None:
+@pytest.mark.parametrize("rows", ["fewer", "more"])
+def test_an_output_that_somebody_edited_is_named_with_the_way_out(
+    shell: Shell, server: EmbeddedServer, rows: str
+) -> None:
     shell.rows("in/a.jsonl", 3)
     shell.task(server.base_url)
     assert shell("run-task", "task.yaml").code == 0
     output = shell.folder / "out/a.jsonl"
-    output.write_text("".join(output.read_text().splitlines(keepends=True)[1:]))
+    lines = output.read_text().splitlines(keepends=True)
+    output.write_text("".join(lines[1:] if rows == "fewer" else [*lines, lines[0]]))
     for how in ((), ("--json",), ("--failed",)):
         told = shell("results", "task.yaml", *how)
         assert told.code == 4

@@ -175,6 +175,20 @@ BUGS = (
         ("tests/engines/test_processes.py",),
     ),
     Bug(
+        "engine: an owner waits for a worker to listen",
+        "engines/outbox.py",
+        "self._waiting.put(ForkingPickler.dumps(message))",
+        "self._connection.send_bytes(ForkingPickler.dumps(message))",
+        ("tests/engines/test_outbox.py",),
+    ),
+    Bug(
+        "answers: an output that a retry is replacing counts twice",
+        "pipeline/answers.py",
+        "    if checksum(to.fs, to.path(entry.output)) != entry.sha256:\n",
+        "    if False:\n",
+        ("tests/cli/test_results.py",),
+    ),
+    Bug(
         "answers: of a retry's copies alone, without the output",
         "pipeline/answers.py",
         "not entry.whole or not is_bare(since[0])",
