@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -121,9 +122,12 @@ def _structs(array: pa.Array) -> list[Any]:
 
 
 def _maps(array: pa.Array) -> list[Any]:
-    """Arrow keeps the pairs of all rows one after another; a null row has none."""
-    entries = array.cast(pa.list_(pa.struct([("key", array.type.key_type), ("value", array.type.item_type)])))
-    return [pairs and [list(pair.values()) for pair in pairs] for pairs in _lists(entries)]
+    """Arrow keeps the pairs of all rows one after another. As a list of pairs it spoils fixed-size lists of nulls."""
+    bounds = array.offsets.to_pylist()
+    keys, items = (json_values(side.slice(bounds[0], bounds[-1] - bounds[0])) for side in (array.keys, array.items))
+    pairs = iter(map(list, zip(keys, items, strict=True)))
+    rows = [list(islice(pairs, stop - start)) for start, stop in pairwise(bounds)]
+    return [row if valid else None for valid, row in zip(array.is_valid().to_pylist(), rows, strict=True)]
 
 
 def _extension(array: pa.Array) -> list[Any]:

@@ -52,6 +52,7 @@ def _of(kind: pa.DataType, *values: Any) -> pa.Array:
         (_of(pa.list_view(pa.int8()), [1], []), [[1], []]),
         (_of(pa.struct([("a", pa.binary()), ("b", pa.struct([]))]), {"a": b"a", "b": {}}), [{"a": "YQ==", "b": {}}]),
         (_of(pa.map_(pa.string(), pa.binary()), [("k", b"a"), ("k", None)], []), [[["k", "YQ=="], ["k", None]], []]),
+        (_of(pa.map_(pa.string(), pa.list_(pa.null(), 2)), [("k", [None, None])]), [[["k", [None, None]]]]),
         (_of(pa.dictionary(pa.int8(), pa.binary()), b"a"), ["YQ=="]),
         (pa.RunEndEncodedArray.from_arrays([2, 3], pa.array([b"a", None])), ["YQ==", "YQ=="]),
     ],
@@ -100,6 +101,15 @@ def test_python_objects_need_no_pandas(array: pa.Array, expected: list[Any]) -> 
     values = python_values(array)
     assert values == [*expected, None]
     assert type(values[0]) is type(expected[0])
+
+
+@pytest.mark.parametrize("start", range(6))
+def test_some_rows_of_a_map_are_those_rows(start: int) -> None:
+    rows = [[("a", 1), ("b", 2)], None, [("c", 3)], [], [("d", None)]]
+    array = pa.array(rows, pa.map_(pa.string(), pa.int64()))
+    expected = [row and [list(pair) for pair in row] for row in rows]
+    for stop in range(start, 6):
+        assert json_values(array[start:stop]) == expected[start:stop]
 
 
 def test_values_python_cannot_hold_are_bad_in_their_place() -> None:
