@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from modelcall.engines.pool import TRIES
 from modelcall.mock.faults.rules import parse_faults
 from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
@@ -22,6 +23,8 @@ from tests.crash.nursery import Nursery
 ROWS = 60
 COLD = ("env",)
 LIVES = 6
+FAILED = 3
+"""Exit code of a run that has scored not everything."""
 RUNS = 10
 Begin = Callable[..., Job]
 
@@ -57,6 +60,12 @@ def killing(job: Job, rng: random.Random) -> Callable[[Process], None]:
     return blow
 
 
+def has_given_up(job: Job, code: int) -> bool:
+    """Whether three blows on end have hit who had the same file, which has failed for it until the next start."""
+    logs = "".join(log.read_text() for log in (job.folder / "logs").glob("*.log"))
+    return code == FAILED and f"{TRIES} times with this job" in logs
+
+
 @pytest.mark.parametrize(
     ("seed", "runs"), [(0, 2), *(pytest.param(seed, RUNS, marks=pytest.mark.long) for seed in range(1, 21))]
 )
@@ -70,7 +79,7 @@ def test_runs_whose_workers_are_killed_end_as_if_they_had_not_been(
             ended = job.life(killing(job, rng), *any_way(rng), after=rng.randrange(200))
             if ended.code == 0:
                 break
-            assert ended.code == -signal.SIGKILL, ended.err
+            assert ended.code == -signal.SIGKILL or has_given_up(job, ended.code), ended.err
         job.end()
         killed += job.kills
         shutil.rmtree(job.folder)

@@ -223,17 +223,20 @@ class Poison:
 
     def score(self, item):
         time.sleep(0.01)
-        if item["id"] == 30 and item["text"].startswith("30. POISON"):
+        if item["id"] == 30 and item["text"].startswith("30. POISON") and os.path.exists("poisonous"):
             os.abort()
         return {**item, "score": 1}
 """
 
 
-def test_a_row_that_kills_every_process_fails_its_file_and_no_other(shell: Shell, server: EmbeddedServer) -> None:
+def test_a_row_that_kills_every_process_fails_its_file_until_it_does_no_more_and_no_other(
+    shell: Shell, server: EmbeddedServer
+) -> None:
     for name in "abc":
         shell.rows(f"in/{name}.jsonl", 60)
     shell.rows("in/d.jsonl", 60, text="POISON")
     (shell.folder / "poison.py").write_text(POISON)
+    (shell.folder / "poisonous").touch()
     shell.task(server.base_url, more="scorer: {name: 'poison:Poison'}\n")
 
     done = shell.spawn("run-task", "task.yaml", "--json", *WORKERS)
@@ -243,3 +246,10 @@ def test_a_row_that_kills_every_process_fails_its_file_and_no_other(shell: Shell
     assert list(done.json["broken_files"]) == ["d.jsonl"]
     assert "the worker process was killed by SIGABRT" in done.json["broken_files"]["d.jsonl"]
     assert [[row for row, _ in rows_of(shell, f"{name}.jsonl")] for name in "abc"] == [list(range(60))] * 3
+
+    (shell.folder / "poisonous").unlink()
+    again = shell.spawn("run-task", "task.yaml", "--json", *WORKERS)
+
+    assert again.code == 0, again.err
+    assert again.json["rows"] == {"total": 240, "scored": 240, "failed": 0}
+    assert [row for row, _ in rows_of(shell, "d.jsonl")] == list(range(60))
