@@ -47,8 +47,7 @@ def answers(loaded: LoadedTask, *, job_index: int | None = None, world_size: int
 
 def _files(places: Places, chain: list[RunRecord], mine: dict[str, int]) -> Iterator[FileAnswers]:
     store = places.store()
-    for run_index in range(1, chain[0].num_runs + 1):
-        to = places.output(chain[0], run_index)
+    for run_index, (to, _) in enumerate(places.outputs(chain[0]), 1):
         stat = places.stat_folder(to)
         for runs, shard in parts(chain, run_index, **mine):
             work = recorded_at(store, runs[0], shard, stat=stat, other=places.other_stat_folder)

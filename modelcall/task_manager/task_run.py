@@ -129,9 +129,8 @@ class TaskRun:
         chain = await asyncio.to_thread(store.chain, start.record)
         debug = self._task.debug
         limits = Limits(debug.max_files, debug.max_items_per_file) if debug.enabled else Limits()
-        for run_index, planned in enumerate(summary.planned, 1):
-            to = self._places.output(start.record, run_index)
-            summary.outputs.append(planned)
+        for run_index, (to, path) in enumerate(self._places.outputs(start.record), 1):
+            summary.outputs.append(path)
             mine = {"job_index": self.shard.job_index, "world_size": self.shard.world_size}
             for part, shard in parts(chain, run_index, **mine):
                 if self._stop.asked:
