@@ -77,7 +77,7 @@ class InputFiles:
             stat = self._fs.stat(job.path)
         except OSError as error:
             raise storage_failure(error, writing=False) from error
-        if stat.fingerprint != job.fingerprint or content not in {None, self.content(job)}:
+        if stat.fingerprint != job.fingerprint or (content is not None and content != self.content(job)):
             raise FatalError(
                 f"{job.path}: changed while it was being read",
                 hint="Restore it and start again, or start over with --fresh.",

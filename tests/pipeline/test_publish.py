@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelcall.errors import FatalError
+from modelcall.fs.base import FileSystem
 from modelcall.fs.local_sink import LocalSink
+from modelcall.pipeline import input as input_files
 from modelcall.pipeline.failed import FailedRows
 from modelcall.pipeline.publish import _take
 from modelcall.pipeline.shard_place import Limits
@@ -185,6 +187,22 @@ async def test_input_that_changes_while_it_is_published_stops_the_run(
     with pytest.raises(FatalError, match="changed while it was being read"):
         await bench.start(FakeJudge())
     assert not (bench.output / "a.parquet").exists()
+
+
+async def test_the_content_of_an_input_is_looked_at_when_it_is_opened_and_before_the_commit_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    content_of = input_files.content_of
+
+    def noted(fs: FileSystem, path: str) -> str:
+        looked.append(Path(path).name)
+        return content_of(fs, path)
+
+    monkeypatch.setattr(input_files, "content_of", noted)
+    bench.jsonl("a.jsonl", TEXTS)
+    assert (await bench.start(FakeJudge())).scored == 30
+    assert looked == ["a.jsonl", "a.jsonl"]
 
 
 @pytest.mark.parametrize("rows", [[0, 2, 3], [1, 2], [0], []])
