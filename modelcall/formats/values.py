@@ -8,7 +8,6 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from modelcall.formats.base import BadRow
@@ -109,7 +108,7 @@ def _durations(array: pa.Array) -> list[Any]:
 
 def _lists(array: pa.Array) -> list[Any]:
     items = iter(json_values(array.flatten()))
-    lengths = pc.list_value_length(array).to_pylist()
+    lengths = array.value_lengths().to_pylist()
     return [None if length is None else [next(items) for _ in range(length)] for length in lengths]
 
 
@@ -136,6 +135,12 @@ def _extension(array: pa.Array) -> list[Any]:
     return json_values(array.storage)
 
 
+def _run_ends(array: pa.Array) -> list[Any]:
+    import pyarrow.compute as pc  # noqa: PLC0415  a twentieth of a second, for few
+
+    return json_values(pc.run_end_decode(array))
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Whether values of a type are texts."""
     return bool(pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind))
@@ -155,5 +160,5 @@ _JSON: list[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], list[Any]]
     (lambda kind: pt.is_nested(kind) and hasattr(kind, "value_field"), _lists),
     (pt.is_struct, _structs),
     (pt.is_dictionary, lambda array: json_values(array.dictionary_decode())),
-    (pt.is_run_end_encoded, lambda array: json_values(pc.run_end_decode(array))),
+    (pt.is_run_end_encoded, _run_ends),
 ]

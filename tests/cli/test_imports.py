@@ -19,7 +19,10 @@ from modelcall.cli.main import run
 sys.argv[1:] and run(sys.argv[1:])
 print(*(name for name in {heavy} if name in sys.modules), file=sys.__stderr__)
 """
-ALWAYS = ("openai", "pandas", "tos", "pyarrow.dataset", "pygal", "aiohttp.web", "modelcall.mock.server")
+ALWAYS = (
+    *("openai", "pandas", "tos", "pygal", "aiohttp.web", "modelcall.mock.server"),
+    *("pyarrow.compute", "pyarrow.dataset"),
+)
 NO_RUN = (*ALWAYS, "pyarrow", "numpy", "aiohttp", "rich.console", "modelcall.pipeline.runner")
 TASK = """
 task_name: quick
