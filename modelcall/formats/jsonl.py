@@ -22,8 +22,9 @@ from modelcall.formats.base import NO_ROWS, BadRow, Layout, Start
 from modelcall.formats.detect import file_type
 from modelcall.formats.failures import changed
 from modelcall.formats.lines import line_starts, read_lines
+from modelcall.formats.quick_json import ObjectReader
 from modelcall.formats.settle import Shape
-from modelcall.formats.strict_json import members, parse_object
+from modelcall.formats.strict_json import members
 from modelcall.values import row_value
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class JsonlSource:
         self._name = name
         self._max_line_bytes = max_line_bytes
         self._settled = None if unified is None else (unified.schema, list(unified.json_text))
+        self._reader = ObjectReader()
         self._shapes: dict[str, Shape] | None = None
         self.learned: object = None
         self._is_good = False
@@ -223,7 +225,7 @@ class JsonlSource:
         if line.text is None:
             return BadRow(f"line {line.number}: longer than {self._max_line_bytes} bytes")
         try:
-            return parse_object(line.text)
+            return self._reader.read(line.text)
         except ValueError as error:
             return BadRow(f"line {line.number}: {error}")
 

@@ -2,12 +2,20 @@ from __future__ import annotations
 
 import json
 import math
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelcall.formats import quick_json
+from modelcall.formats.quick_json import ObjectReader
 from modelcall.formats.strict_json import MAX_DEPTH, members, parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelcall.types import Row
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -17,9 +25,62 @@ VALUES = st.recursive(
 OBJECTS = st.dictionaries(st.text(max_size=5), VALUES, max_size=5)
 
 
+@pytest.fixture(params=["strictly", "quickly"])
+def read(request: pytest.FixtureRequest) -> Callable[[bytes], Row]:
+    return parse_object if request.param == "strictly" else ObjectReader().read
+
+
 @given(value=OBJECTS, ascii_only=st.booleans())
 def test_every_object_comes_back(value: dict[str, object], *, ascii_only: bool) -> None:
     assert parse_object(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
+
+
+@given(
+    value=OBJECTS,
+    extra=st.none() | OBJECTS,
+    separators=st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : "), (",", ": "), (", ", ":")]),
+    ascii_only=st.booleans(),
+)
+def test_quickly_the_same_is_read_as_strictly(
+    value: dict[str, object], extra: dict[str, object] | None, separators: tuple[str, str], *, ascii_only: bool
+) -> None:
+    line = json.dumps(value, separators=separators, ensure_ascii=ascii_only)
+    if extra is not None:  # perhaps with keys that are there already
+        line = line[:-1] + separators[0] + json.dumps(extra, separators=separators, ensure_ascii=ascii_only)[1:]
+    assert _what(ObjectReader().read, line.encode()) == _what(parse_object, line.encode())
+
+
+@pytest.mark.parametrize("line", ['{"a": 1, "b": "x\\ny: z", "c": null}', '{"a":1,"b":["x",{"y":0.5}]}'])
+def test_what_the_usual_writers_write_is_read_quickly(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(quick_json, "parse_object")
+    reader = ObjectReader()
+    assert [reader.read(line.encode()) for _ in range(3)] == [json.loads(line)] * 3
+
+
+def test_quick_reading_is_given_up_where_it_is_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[bytes] = []
+    quickly = quick_json._read_quickly
+
+    def noted(line: bytes) -> Row | None:
+        tried.append(line)
+        return quickly(line)
+
+    monkeypatch.setattr(quick_json, "_read_quickly", noted)
+    reader = ObjectReader()
+    assert [reader.read(b'{"a":1.50}') for _ in range(100)] == [{"a": 1.5}] * 100
+    assert 0 < len(tried) < 10
+    tried.clear()
+    mixed = ObjectReader()
+    assert {mixed.read(b'{"a":1.50}' if number % 5 == 4 else b'{"a":1.5}')["a"] for number in range(1000)} == {1.5}
+    assert len(tried) == 1000
+
+
+def _what(read: Callable[[bytes], Row], line: bytes) -> str:
+    """Say what comes of a line, types and signs told apart."""
+    try:
+        return repr(read(line))
+    except ValueError as error:
+        return str(error)
 
 
 @given(value=OBJECTS, space=st.text("\t\r\n ", max_size=2))
@@ -43,10 +104,10 @@ def test_numbers_keep_their_text() -> None:
     ]
 
 
-def test_integers_of_any_size_are_exact() -> None:
+def test_integers_of_any_size_are_exact(read: Callable[[bytes], Row]) -> None:
     number = 10**300 + 7
-    assert parse_object(b'{"a":[%d]}' % number) == {"a": [number]}
-    assert parse_object(b'{"a":18446744073709551616}') == {"a": 2**64}
+    assert read(b'{"a":[%d]}' % number) == {"a": [number]}
+    assert read(b'{"a":18446744073709551616}') == {"a": 2**64}
 
 
 @pytest.mark.parametrize(
@@ -79,9 +140,9 @@ def test_integers_of_any_size_are_exact() -> None:
         (b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), "nested"),
     ],
 )
-def test_what_is_refused(line: bytes, reason: str) -> None:
+def test_what_is_refused(read: Callable[[bytes], Row], line: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        parse_object(line)
+        read(line)
 
 
 @pytest.mark.parametrize(
@@ -97,12 +158,12 @@ def test_what_is_refused(line: bytes, reason: str) -> None:
         (b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH, None),
     ],
 )
-def test_what_is_taken(line: bytes, value: object) -> None:
-    parsed = parse_object(line)
+def test_what_is_taken(read: Callable[[bytes], Row], line: bytes, value: object) -> None:
+    parsed = read(line)
     assert value is None or parsed == value
 
 
-def test_small_and_signed_floats() -> None:
-    value = parse_object(b'{"a":-0.0,"b":5e-324}')
+def test_small_and_signed_floats(read: Callable[[bytes], Row]) -> None:
+    value = read(b'{"a":-0.0,"b":5e-324}')
     assert math.copysign(1, value["a"]) == -1
     assert value["b"] == 5e-324
