@@ -12,7 +12,7 @@ from modelcall.formats.opening import open_source
 from modelcall.pipeline.job import FileResult, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from modelcall.formats.base import Layout
     from modelcall.fs.base import FileSystem
@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 LARGE: Final = 0.5
 """Share of a worker's fair share of all bytes from which on a file is scored in parts."""
 PARTS: Final = 4
-"""Parts that make up a fair share: so many workers that end early find something to do."""
+"""Parts that make up a fair share, at least."""
+GRAINS: Final = 8
+"""Pieces that such a part is made of; the last parts are of fewer."""
 LEAST_BYTES: Final = 4 << 20
-"""Of a part: opening it costs tens of milliseconds."""
+"""Of a piece: opening a part costs tens of milliseconds."""
+TURNS: Final = 2
+"""A part is at most what each worker would get if all that is left were dealt out in so many turns: so the last parts
+are small, and all workers end at about the same time. After guided self-scheduling (C. D. Polychronopoulos and D. J.
+Kuck, 1987), which deals in one turn; in two, the first parts need not be equally quick.
+"""
 
 
 @dataclass(slots=True)
@@ -77,24 +84,38 @@ class Parts:
 
     def split(self, jobs: Sequence[FileJob]) -> list[FileJob]:
         """Return the jobs that are left, the largest first, with the parts of a file in place of it. Blocking."""
-        share = sum(job.listed.size for job in jobs) / self._workers
         largest_first = sorted(jobs, key=lambda job: (-job.listed.size, job.name))
-        return [each for job in largest_first for each in self._parts(job, share)]
+        left = sum(job.listed.size for job in jobs)
+        share = left / self._workers
+        made: list[FileJob] = []
+        for job in largest_first:
+            left -= job.listed.size
+            made += self._parts(job, share, behind=left)
+        return made
 
-    def _parts(self, job: FileJob, share: float) -> Iterable[FileJob]:
+    def _parts(self, job: FileJob, share: float, *, behind: int) -> Iterable[FileJob]:
         size = job.listed.size
-        wanted = min(round(size / share * PARTS) if share else 1, size // LEAST_BYTES)
+        grains = min(round(size / share * PARTS * GRAINS) if share else 1, size // LEAST_BYTES)
         is_whole = job.row_limit is not None or job.republish or job.as_recorded
-        if is_whole or size < LARGE * share or wanted < 2:  # noqa: PLR2004  one part is no part
+        if is_whole or size < LARGE * share or grains < 2:  # noqa: PLR2004  one part is no part
             return [job]
-        layout = self._layout(job, wanted)
+        layout = self._layout(job, grains)
         if layout is None or len(layout.starts) < 2:  # noqa: PLR2004  as above
             return [job]
-        stops = [*(start.row for start in layout.starts[1:]), layout.rows]
-        parts = map(Part, count(), layout.starts, stops)
+        starts = [layout.starts[at] for at in self._dealt(len(layout.starts), size, most=share / PARTS, behind=behind)]
+        stops = [*(start.row for start in starts[1:]), layout.rows]
+        parts = map(Part, count(), starts, stops)
         jobs = [replace(job, part=part) for part in parts]
         self._cuts[job.name] = _Cut(job, layout.rows, set(jobs))
         return jobs
+
+    def _dealt(self, grains: int, size: int, *, most: float, behind: int) -> Iterator[int]:
+        """Yield at which pieces of a file its parts begin, if jobs of ``behind`` bytes come after it."""
+        grain, at = size / grains, 0
+        while at < grains:
+            yield at
+            turn = ((grains - at) * grain + behind) / (TURNS * self._workers)
+            at += max(1, round(min(most, turn) / grain))
 
     def took(self, result: PartResult) -> FileResult | None:
         """Take in what came of a part; return what came of its file, if that failed. With the last it is published."""

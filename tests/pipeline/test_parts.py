@@ -52,10 +52,23 @@ def cut(jobs: Sequence[FileJob], *, workers: int = 2, rows: int = 24_000) -> dic
 
 
 def test_only_files_that_are_large_beside_a_fair_share_are_cut() -> None:
-    assert cut([job("a", 64 * MB)]) == {"a": 8}
-    assert cut([job("a", 64 * MB), job("b", MB)]) == {"a": 8, "b": 1}
+    assert cut([job("a", 64 * MB)]) == {"a": 10}
+    assert cut([job("a", 64 * MB), job("b", MB)]) == {"a": 10, "b": 1}
     assert cut([job(name, 64 * MB) for name in "abcdefgh"]) == dict.fromkeys("abcdefgh", 1)
-    assert cut([job(name, 64 * MB) for name in "abc"]) == dict.fromkeys("abc", 3)
+    assert cut([job(name, 64 * MB) for name in "abc"]) == {"a": 3, "b": 3, "c": 9}
+
+
+def rows_of_parts(jobs: Sequence[FileJob], *, workers: int = 2) -> list[int]:
+    parts = [each.part for each in Parts(workers, layout=even(6400)).split(jobs)]
+    return [part.stop - part.start.row for part in parts if part is not None]
+
+
+def test_parts_become_smaller_as_less_is_left() -> None:
+    found = rows_of_parts([job("a", 640 * MB)])
+    assert found == [800] * 5 + [600, 400, 400, 200, 200, 200, 100, 100, 100, 100]
+    assert rows_of_parts([job("a", 640 * MB)], workers=4)[-4:] == [50] * 4
+    first = rows_of_parts([job("a", 640 * MB), *(job(f"b{number}", 31 * MB) for number in range(20))])
+    assert (len(set(first[:-1])), first[-1] <= first[0]) == (1, True), "as long as there is enough behind it"
 
 
 @pytest.mark.parametrize(

@@ -1053,6 +1053,13 @@ BUGS = (
         (TESTS_OF_PARTS,),
     ),
     Bug(
+        "workers: the last parts as large as the first",
+        "pipeline/parts.py",
+        "round(min(most, turn) / grain)",
+        "round(most / grain)",
+        (TESTS_OF_PARTS,),
+    ),
+    Bug(
         "workers: types of some parts stand for those of all",
         "formats/jsonl.py",
         "        if stops[-1] == rows and ",
