@@ -7,8 +7,10 @@ Makes rows of Python source from the standard library, starts the instant server
 nginx-light and libnginx-mod-http-lua), and has each client in turn score them, with as many requests in flight: all
 read JSON Lines and write scored rows. ModelCall runs as users start it, with its journal, validation, Parquet output
 and progress. Every output is checked: each row once, with its score. Whole processes are measured, start-up included;
-of several rounds the medians are shown. Peers are those that have an environment in FOLDER; ``--install-peers`` makes
-them there first, with uv, in pinned versions. Slow ones get fewer rows. If wrk is there, it shows the server's limit.
+of several rounds the medians are shown. Machines are not equally fast at all times, least of all virtual ones: so
+ModelCall is run again between the others, and how many times as fast it is as another is told of its runs right before
+and after that one. Peers are those that have an environment in FOLDER; ``--install-peers`` makes them there first, with
+uv, in pinned versions. Slow ones get fewer rows. If wrk is there, it shows the server's limit.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import json
 import statistics
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,12 +31,13 @@ from measuring import CommandFailed, Used, home, measured, table
 from scored_task import machine, pieces, problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from clients import Client
 
 _TIMEOUT: Final = 1800.0
-_HEADS: Final = ("Client", "rows", "rows/s", "CPU ms/row", "peak MB", "× rows/s", "× CPU")
+_OWN: Final = "modelcall"
+_HEADS: Final = ("Client", "rows", "rows/s", "CPU ms/row", "peak MB", "ModelCall × rows/s", "ModelCall × CPU")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,25 @@ class Line:
         """CPU milliseconds a row."""
         return self.used.cpu / self.rows * 1000
 
-    def cells(self, beside: Line | None) -> list[str]:
-        """Return the line as text, with its ratios to another."""
-        ratios = [f"{self.rate / beside.rate:.1f}", f"{beside.cpu / self.cpu:.1f}"] if beside else ["–", "–"]
+    def cells(self, times: Times | None) -> list[str]:
+        """Return the line as text, with how ModelCall compares."""
+        ratios = ["–", "–"] if times is None else [f"{times.rate:.2f}", f"{times.cpu:.2f}"]
         shown = [f"{self.rows:,}", f"{self.rate:,.0f}", f"{self.cpu:.3f}", f"{self.used.megabytes:.0f}"]
         return [self.shown, *shown, *ratios]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What ModelCall did in the time, and with the CPU, that another took for a row."""
+
+    rate: float
+    cpu: float
+
+    @classmethod
+    def of(cls, other: Line, own: Sequence[Line]) -> Times:
+        """Compare a run with those of ModelCall around it."""
+        seconds = statistics.mean(1 / line.rate for line in own)
+        return cls(1 / other.rate / seconds, other.cpu / statistics.mean(line.cpu for line in own))
 
 
 def once(bench: Bench, client: Client) -> Line:
@@ -86,30 +103,58 @@ def middle(lines: Sequence[Line]) -> Line:
     return replace(lines[0], used=Used(**medians))
 
 
-def rounds(bench: Bench, chosen: Sequence[Client]) -> dict[str, list[Line]]:
-    """Run all clients in turn, round by round; one that fails is told of and left out."""
-    found: dict[str, list[Line]] = {client.name: [] for client in chosen}
-    for number in range(1, bench.arguments.rounds + 1):
-        for client in chosen:
-            if client.name not in found:
-                continue
-            try:
-                line = once(bench, client)
-            except CommandFailed as failure:
-                print(f"{client.name} failed: {failure}", file=sys.stderr)
-                del found[client.name]
-                continue
-            found[client.name].append(line)
-            rate, cpu = f"{line.rate:,.0f} rows/s", f"{line.cpu:.3f} ms CPU a row"
-            print(f"round {number}, {client.name}: {rate}, {cpu}", file=sys.stderr, flush=True)
-    return found
+def middle_times(times: Sequence[Times]) -> Times | None:
+    """Return the medians of the rounds; None: there are none."""
+    if not times:
+        return None
+    return Times(*(statistics.median(values) for values in zip(*map(astuple, times), strict=True)))
 
 
-def show(found: Mapping[str, Line], limit: str | None, arguments: argparse.Namespace) -> None:
+class Rounds:
+    """Runs all clients in turn, ModelCall before and after each other one; one that fails is told of and left out."""
+
+    def __init__(self, bench: Bench, chosen: Sequence[Client]) -> None:
+        self._bench = bench
+        self._own = next((client for client in chosen if client.name == _OWN), None)
+        self._others = [client for client in chosen if client.name != _OWN]
+        self._failed: set[str] = set()
+        self.lines: dict[str, list[Line]] = {client.name: [] for client in chosen}
+        self.times: dict[str, list[Times]] = {client.name: [] for client in chosen}
+
+    def run(self, number: int) -> None:
+        """Run a round, counted from 1."""
+        before = self._once(number, self._own)
+        for client in self._others:
+            line = self._once(number, client)
+            if line is not None:
+                after = self._once(number, self._own)
+                if before and after:
+                    self.times[client.name].append(Times.of(line, (before, after)))
+                before = after
+
+    def _once(self, number: int, client: Client | None) -> Line | None:
+        if client is None or client.name in self._failed:
+            return None
+        try:
+            line = once(self._bench, client)
+        except CommandFailed as failure:
+            print(f"{client.name} failed: {failure}", file=sys.stderr)
+            self._failed.add(client.name)
+            del self.lines[client.name]
+            return None
+        self.lines[client.name].append(line)
+        rate, cpu = f"{line.rate:,.0f} rows/s", f"{line.cpu:.3f} ms CPU a row"
+        print(f"round {number}, {client.name}: {rate}, {cpu}", file=sys.stderr, flush=True)
+        return line
+
+
+def show(done: Rounds, limit: str | None, arguments: argparse.Namespace) -> None:
     """Print the table and what it depends on."""
-    beside = found.get("handwritten")
-    print(table(_HEADS, [line.cells(beside) for line in found.values()]), end="")
-    print(f"\n{arguments.chars:,} characters a row, {arguments.in_flight} in flight, medians of {arguments.rounds}")
+    shown = [middle(lines).cells(middle_times(done.times[name])) for name, lines in done.lines.items()]
+    print(table(_HEADS, shown), end="")
+    print(
+        f"\n{arguments.chars:,} characters a row, {arguments.in_flight} in flight, medians of {arguments.rounds} rounds"
+    )
     print(f"{datetime.now().astimezone().date()}, {machine()}" + (f"; server: {limit}" if limit else ""))
 
 
@@ -138,15 +183,17 @@ def main() -> int:
     chosen = [known[name] for name in arguments.only or known]
     with tempfile.TemporaryDirectory(prefix="modelcall-bench-") as name, InstantServer(Path(name)) as server:
         bench = Bench(Path(name), server.url, arguments)
-        lines = rounds(bench, chosen)
+        done = Rounds(bench, chosen)
+        for number in range(1, arguments.rounds + 1):
+            done.run(number)
         limit = server.limit(next(pieces(arguments.chars)), arguments.in_flight)
-    found = {name: middle(of) for name, of in lines.items()}
-    show(found, limit, arguments)
+    show(done, limit, arguments)
     if arguments.json:
         facts = {"date": str(datetime.now().astimezone().date()), "machine": machine(), "server": limit}
-        made = {name: [asdict(line) for line in of] for name, of in lines.items()}
-        arguments.json.write_text(json.dumps({**facts, "rounds": made}, indent=2) + "\n")
-    return 0 if len(found) == len(chosen) else 1
+        made = {name: [asdict(line) for line in lines] for name, lines in done.lines.items()}
+        times = {name: [asdict(one) for one in some] for name, some in done.times.items()}
+        arguments.json.write_text(json.dumps({**facts, "rounds": made, "times": times}, indent=2) + "\n")
+    return 0 if len(done.lines) == len(chosen) else 1
 
 
 if __name__ == "__main__":

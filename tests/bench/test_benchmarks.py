@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import compare
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from compare import Line, middle
+from clients import Bench, Client
+from compare import Line, Rounds, Times, middle, middle_times
 from measuring import CommandFailed, Used, measured, memory, table
 from scale import Run, Seen, halves, linear
 from scored_task import pieces, problem, results, rows_of, write_input
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 def written(folder: Path, scores: Sequence[tuple[int, int | None]]) -> Path:
@@ -138,9 +141,35 @@ def test_a_line_has_medians_and_ratios() -> None:
     rounds = [Line("fast", 100, Used(seconds, cpu, 50.0)) for seconds, cpu in ((9.0, 0.5), (1.0, 0.4), (2.0, 9.0))]
 
     assert middle(rounds).used == Used(2.0, 0.5, 50.0)
-    assert middle(rounds).cells(slow) == ["fast", "100", "50", "5.000", "50", "5.0", "8.0"]
-    assert slow.cells(None) == ["slow", "100", "10", "40.000", "90", "–", "–"]
+    assert middle(rounds).cells(None) == ["fast", "100", "50", "5.000", "50", "–", "–"]
+    times = Times.of(slow, (rounds[1], rounds[2]))
+    assert (times.rate, times.cpu) == pytest.approx((10 / 1.5, 4 / 4.7))
+    assert slow.cells(times) == ["slow", "100", "10", "40.000", "90", "6.67", "0.85"]
+    assert middle_times([Times(1, 9), times, Times(9, 1)]) == Times(times.rate, 1)
     assert table(("A", "B"), [("x", "1")]) == "| A | B |\n| --- | ---: |\n| x | 1 |\n"
+
+
+def test_modelcall_is_run_around_each_other_client_and_who_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def once(bench: Bench, client: Client) -> Line:
+        del bench
+        ran.append(client.name)
+        if client.name == "broken":
+            raise CommandFailed
+        return Line(client.shown, 10, Used(len(ran), 1.0, 1.0))  # slower and slower
+
+    monkeypatch.setattr(compare, "once", once)
+    bench = Bench(Path(), "", argparse.Namespace())
+    done = Rounds(bench, [Client(name, name, lambda *_: ()) for name in ("modelcall", "slow", "broken", "bare")])
+    done.run(1)
+    done.run(2)
+
+    assert " ".join(ran[:6]) == "modelcall slow modelcall broken bare modelcall"
+    assert " ".join(ran[6:]) == "modelcall slow modelcall bare modelcall"
+    assert {name: len(lines) for name, lines in done.lines.items()} == {"modelcall": 6, "slow": 2, "bare": 2}
+    assert [times.rate for times in done.times["slow"]] == pytest.approx([2 / 2, 8 / 8])
+    assert [times.rate for times in done.times["bare"]] == pytest.approx([5 / 4.5, 10 / 10])
 
 
 def test_halves_are_those_of_the_batch_details(tmp_path: Path) -> None:
