@@ -37,12 +37,13 @@ class ObjectReader:
         Raises:
             ValueError: As there.
         """
-        row = _read_quickly(line) if self._credit > 0 else None
-        if row is None:
+        if self._credit > 0:
+            row = _read_quickly(line)
+            if row is not None:
+                self._credit = min(self._credit + 1, _MOST_CREDIT)
+                return row
             self._credit -= _LOST
-            return parse_object(line)
-        self._credit = min(self._credit + 1, _MOST_CREDIT)
-        return row
+        return parse_object(line)
 
 
 def _read_quickly(line: bytes) -> Row | None:
