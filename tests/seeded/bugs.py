@@ -722,6 +722,13 @@ BUGS = (
         ("tests/state/test_journal_copies.py",),
     ),
     Bug(
+        "journal: at the close a write under way is neither synced nor sent",
+        "state/journal.py",
+        "            await self._blocking(self._writer, lambda: None)  # behind a write that nobody waits for any more\n",
+        "",
+        ("tests/state/test_journal_copies.py",),
+    ),
+    Bug(
         "copies: a store that is away keeps the disk from being written",
         "state/journal.py",
         "            await _to_its_end(self._copier, self._copies.send)\n",

@@ -1,6 +1,8 @@
 """The journal whose copies are in a store: what is told to be there is there, and no store keeps the disk from it."""
 
+import asyncio
 import errno
+import threading
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -10,7 +12,7 @@ from modelcall.errors import FatalError
 from modelcall.state.file_journal import FileJournal
 from modelcall.state.journal import ShardJournal
 from tests.state.test_copies import Store
-from tests.state.test_journal import SCORED, reopen
+from tests.state.test_journal import SCORED, cancelled, reopen
 
 AWAY = TimeoutError(errno.ETIMEDOUT, "it does not answer", "memory://x")
 EXPIRED = FatalError("memory://x: it refuses", hint="Get another token.")
@@ -43,6 +45,18 @@ async def test_the_rest_is_sent_at_the_close(tmp_path: Path) -> None:
     journal.record(7, SCORED)
     await shard.flush()
     assert store.names() == []
+    await shard.close()
+    assert elsewhere(store, tmp_path / "there") == [7]
+
+
+async def test_what_is_being_written_when_the_background_ends_is_sent_at_the_close(tmp_path: Path) -> None:
+    store = Store()
+    shard, journal = opened(store, tmp_path / "here")
+    gate = threading.Event()
+    shard._writer.submit(gate.wait)
+    journal.record(7, SCORED)
+    await cancelled(asyncio.create_task(shard.flush()))
+    asyncio.get_running_loop().call_later(0.05, gate.set)  # long enough to sync and send what there is without it
     await shard.close()
     assert elsewhere(store, tmp_path / "there") == [7]
 
