@@ -20,14 +20,14 @@ import json
 import statistics
 import sys
 import tempfile
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clients import PEERS, Bench, clients
 from instant import InstantServer
-from measuring import CommandFailed, Used, home, measured, table
+from measuring import CommandFailed, Used, home, measured, medians, table
 from scored_task import machine, pieces, problem
 
 if TYPE_CHECKING:
@@ -98,16 +98,7 @@ def once(bench: Bench, client: Client) -> Line:
 
 def middle(lines: Sequence[Line]) -> Line:
     """Return the medians of the rounds of a client."""
-    taken = [asdict(line.used) for line in lines]
-    medians = {key: statistics.median(some[key] for some in taken) for key in taken[0]}
-    return replace(lines[0], used=Used(**medians))
-
-
-def middle_times(times: Sequence[Times]) -> Times | None:
-    """Return the medians of the rounds; None: there are none."""
-    if not times:
-        return None
-    return Times(*(statistics.median(values) for values in zip(*map(astuple, times), strict=True)))
+    return replace(lines[0], used=medians([line.used for line in lines]))
 
 
 class Rounds:
@@ -117,7 +108,6 @@ class Rounds:
         self._bench = bench
         self._own = next((client for client in chosen if client.name == _OWN), None)
         self._others = [client for client in chosen if client.name != _OWN]
-        self._failed: set[str] = set()
         self.lines: dict[str, list[Line]] = {client.name: [] for client in chosen}
         self.times: dict[str, list[Times]] = {client.name: [] for client in chosen}
 
@@ -133,13 +123,12 @@ class Rounds:
                 before = after
 
     def _once(self, number: int, client: Client | None) -> Line | None:
-        if client is None or client.name in self._failed:
+        if client is None or client.name not in self.lines:
             return None
         try:
             line = once(self._bench, client)
         except CommandFailed as failure:
             print(f"{client.name} failed: {failure}", file=sys.stderr)
-            self._failed.add(client.name)
             del self.lines[client.name]
             return None
         self.lines[client.name].append(line)
@@ -150,8 +139,8 @@ class Rounds:
 
 def show(done: Rounds, limit: str | None, arguments: argparse.Namespace) -> None:
     """Print the table and what it depends on."""
-    shown = [middle(lines).cells(middle_times(done.times[name])) for name, lines in done.lines.items()]
-    print(table(_HEADS, shown), end="")
+    times = {name: medians(found) for name, found in done.times.items() if found}
+    print(table(_HEADS, [middle(lines).cells(times.get(name)) for name, lines in done.lines.items()]), end="")
     print(
         f"\n{arguments.chars:,} characters a row, {arguments.in_flight} in flight, medians of {arguments.rounds} rounds"
     )

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import statistics
 import subprocess
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from _typeshed import DataclassInstance
+
+_Figures = TypeVar("_Figures", bound="DataclassInstance")
 _LOOK_SECONDS = 0.1
 _TAIL_CHARS = 2000
 
@@ -32,6 +36,12 @@ class Used:
     """User and system, of those processes that were waited for."""
     megabytes: float
     """The most that its processes had at a time."""
+
+
+def medians(rounds: Sequence[_Figures]) -> _Figures:
+    """Return the medians of what several rounds found, each a dataclass of numbers."""
+    figures = zip(*map(astuple, rounds), strict=True)
+    return type(rounds[0])(*map(statistics.median, figures))
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from instant import InstantServer
-from measuring import CommandFailed, Used, home, lean, measured, table
+from measuring import CommandFailed, Used, home, lean, measured, medians, table
 from scored_task import machine, problem, write_input, write_task
 
 if TYPE_CHECKING:
@@ -98,10 +98,8 @@ class Bench:
 
 
 def _median(seen: Sequence[Seen]) -> Seen:
-    taken = [asdict(some.used) for some in seen]
-    used = Used(**{key: statistics.median(one[key] for one in taken) for key in taken[0]})
-    first, second = (statistics.median(some.halves[half] for some in seen) for half in (0, 1))
-    return Seen(used, (first, second))
+    first, second = map(statistics.median, zip(*(some.halves for some in seen), strict=True))
+    return Seen(medians([some.used for some in seen]), (first, second))
 
 
 def halves(details: Path, rows: int) -> tuple[float, float]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import statistics
 import sys
 import tempfile
 from datetime import datetime
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instant import InstantServer
-from measuring import home, lean, measured, table
+from measuring import home, lean, measured, medians, table
 from scored_task import machine, write_input, write_task
 
 if TYPE_CHECKING:
@@ -33,7 +32,8 @@ def times(command: Sequence[str], folder: Path, count: int) -> tuple[float, floa
         used.append(measured([sys.executable, "-m", "modelcall", *command], cwd=folder, environment=environment))
         shutil.rmtree(folder / "out", ignore_errors=True)
     del used[0]  # compiles what was never imported
-    return statistics.median(some.seconds for some in used), statistics.median(some.cpu for some in used)
+    middle = medians(used)
+    return middle.seconds, middle.cpu
 
 
 def main() -> None:

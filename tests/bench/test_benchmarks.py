@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from clients import Bench, Client
-from compare import Line, Rounds, Times, middle, middle_times
-from measuring import CommandFailed, Used, measured, memory, table
+from compare import Line, Rounds, Times, middle
+from measuring import CommandFailed, Used, measured, medians, memory, table
 from scale import Run, Seen, halves, linear
 from scored_task import pieces, problem, results, rows_of, write_input
 
@@ -145,7 +145,7 @@ def test_a_line_has_medians_and_ratios() -> None:
     times = Times.of(slow, (rounds[1], rounds[2]))
     assert (times.rate, times.cpu) == pytest.approx((10 / 1.5, 4 / 4.7))
     assert slow.cells(times) == ["slow", "100", "10", "40.000", "90", "6.67", "0.85"]
-    assert middle_times([Times(1, 9), times, Times(9, 1)]) == Times(times.rate, 1)
+    assert medians([Times(1, 9), times, Times(9, 1)]) == Times(times.rate, 1)
     assert table(("A", "B"), [("x", "1")]) == "| A | B |\n| --- | ---: |\n| x | 1 |\n"
 
 
