@@ -298,7 +298,7 @@ class ShardJournal:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             await self.flush()
-            await self._blocking(self._writer, lambda: None)  # behind a write that nobody waits for any more
+            await self._blocking(self._writer, lambda: None)  # behind a write that nobody waits for
             await self._sync()
             await self._send()
         finally:

@@ -724,7 +724,7 @@ BUGS = (
     Bug(
         "journal: at the close a write under way is neither synced nor sent",
         "state/journal.py",
-        "            await self._blocking(self._writer, lambda: None)  # behind a write that nobody waits for any more\n",
+        "            await self._blocking(self._writer, lambda: None)  # behind a write that nobody waits for\n",
         "",
         ("tests/state/test_journal_copies.py",),
     ),
