@@ -4,15 +4,17 @@ usage: workers.py BASE_URL [--rows 250000] [--rounds 3] [--files 8 1]
        workers.py --occupancy [--workers 4] [--ceiling 256] [--rows 40000]
 
 BASE_URL is an instant server (instant_server.sh). Prints, for eight files and one large one, rows a second of one run
-with ``num_workers: 2`` over those of two runs that share the rows; the median of the rounds. ``--occupancy`` asks the
-embedded server, whose answers take half a second, and prints the most that it had in flight, and the share of the
-ceiling that was in use from the time it was reached to the tail.
+with ``num_workers: 2`` over those of two runs that share the rows: of runs before and after them, since the speed of a
+machine drifts; the median of the rounds. ``--occupancy`` asks the embedded server, whose answers take half a second,
+and prints the most that it had in flight, and the share of the ceiling that was in use from the time it was reached to
+the tail.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -20,11 +22,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
+from measuring import lean
 
 from modelcall.mock.options import MockOptions
 from modelcall.mock.process import EmbeddedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TEXT = ("def add(a, b):\n    return a + b\n" * 200)[:2000]
 
@@ -47,7 +54,10 @@ class Run:
         self._folder = folder
         self._began = time.monotonic()
         command = [sys.executable, "-m", "modelcall", "run-task", "task.yaml", "--json", "--fresh", "--quiet"]
-        self.child = subprocess.Popen([*command, "--delete_existing"], cwd=folder, stdout=subprocess.PIPE, text=True)
+        environment = {**os.environ, **lean(folder)}  # noqa: TID251  of a child
+        self.child = subprocess.Popen(
+            [*command, "--delete_existing"], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+        )
 
     def end(self) -> tuple[int, float]:
         """Wait for its end; return rows and seconds, start-up included."""
@@ -69,17 +79,27 @@ def make(folder: Path, *, rows: int, files: int) -> Path:
     return folder
 
 
+def rate(folders: Sequence[Path], base_url: str, *, workers: int, ceiling: int) -> float:
+    """Run tasks side by side; return their rows a second together."""
+    ends = [run.end() for run in [Run(folder, base_url, workers=workers, ceiling=ceiling) for folder in folders]]
+    return sum(rows for rows, _ in ends) / max(seconds for _, seconds in ends)
+
+
 def ratio(scratch: Path, base_url: str, *, rows: int, files: int, rounds: int) -> None:
     """Measure, in turn, and print."""
     whole = make(scratch / f"whole-{files}", rows=rows, files=files)
     halves = [make(scratch / f"half-{files}-{half}", rows=rows // 2, files=max(1, files // 2)) for half in range(2)]
     ratios = []
+    before = rate([whole], base_url, workers=2, ceiling=128)
     for _ in range(rounds):
-        done, seconds = Run(whole, base_url, workers=2, ceiling=128).end()
-        ends = [run.end() for run in [Run(half, base_url, workers=1, ceiling=64) for half in halves]]
-        apart = sum(rows for rows, _ in ends) / max(seconds for _, seconds in ends)
-        ratios.append(done / seconds / apart)
-        print(f"{files} file(s): {done / seconds:,.0f} rows/s, two runs {apart:,.0f}: {ratios[-1]:.2f}", flush=True)
+        apart = rate(halves, base_url, workers=1, ceiling=64)
+        after = rate([whole], base_url, workers=2, ceiling=128)
+        ratios.append((before + after) / 2 / apart)
+        print(
+            f"{files} file(s): {before:,.0f} and {after:,.0f} rows/s, two runs {apart:,.0f}: {ratios[-1]:.2f}",
+            flush=True,
+        )
+        before = after
     print(f"{files} file(s): median {statistics.median(ratios):.2f}", flush=True)
 
 
