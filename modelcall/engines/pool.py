@@ -16,7 +16,7 @@ from modelcall.engines.worker import SIGNALS, Came, Ended, Given, Stop, Told, Wa
 from modelcall.errors import FatalError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
@@ -92,7 +92,6 @@ class Pool:
     def __init__(
         self,
         work: Work[Any, Any],
-        jobs: Sequence[Any],
         *,
         log: LogSettings | None,
         give_up: Callable[[Any, str], Any] | None,
@@ -103,7 +102,7 @@ class Pool:
         self._work = work
         self._log = log
         self._give_up = give_up
-        self._left = deque(map(_Task, jobs))
+        self._left: deque[_Task] = deque()
         self._workers: list[_Worker] = []
         self._started: list[_Worker] = []
         self._idle: deque[_Worker] = deque()
@@ -122,6 +121,14 @@ class Pool:
         if not self._is_closed:
             self._left.extendleft(reversed([_Task(job) for job in jobs]))
             self._give()
+
+    def offer(self, job: Any, *, besides: int) -> bool:  # noqa: ANN401  a job
+        """Have a job done now by a worker that has nothing to do, other than one; return whether there is any."""
+        free = (worker for worker in self._idle if not worker.held and worker.number != besides)
+        worker = None if self._is_closed else next(free, None)
+        if worker is not None:
+            self._hand(worker, _Task(job))
+        return worker is not None
 
     def close(self) -> None:
         """Give out no more jobs, and replace nobody: what is begun goes on."""
@@ -217,10 +224,13 @@ class Pool:
         for worker in list(self._idle):
             task = None if worker.is_alone else next(filter(worker.may_take, self._left), None)
             if task is not None:
-                self._idle.remove(worker)
                 self._left.remove(task)
-                worker.held.append(task)
-                worker.tell(Given(task.job))
+                self._hand(worker, task)
+
+    def _hand(self, worker: _Worker, task: _Task) -> None:
+        self._idle.remove(worker)
+        worker.held.append(task)
+        worker.tell(Given(task.job))
 
     def _hear(self, worker: _Worker) -> None:
         """Take what a worker says. It gets its next job at once, whatever the reader of the results does meanwhile."""

@@ -7,13 +7,14 @@ not finished is done again, a few times.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelcall.engines.pool import Pool
 from modelcall.engines.worker import Given, Stop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from modelcall.engines.base import Crew, Job, Result, Work
     from modelcall.log import LogSettings
@@ -23,7 +24,7 @@ class ProcessEngine:
     """Runs jobs in worker processes.
 
     Args:
-        processes: How many at most; never more than there are jobs.
+        processes: How many at most; never more than there are jobs, if that is known.
         log: How workers log; None: they do not.
         give_up: Makes the result of a job whose workers keep dying, told how; without it that ends the run.
         grace_seconds: How long workers have to end when they are told to; then they are killed.
@@ -46,16 +47,19 @@ class ProcessEngine:
         self._crew = crew
         self._pool: Pool | None = None
 
-    async def run(self, work: Work[Job, Result], jobs: Sequence[Job]) -> AsyncGenerator[Result, None]:
-        """Run every job once, or once more if its worker died.
+    async def run(
+        self, work: Work[Job, Result], jobs: Sequence[Job] | Awaitable[Sequence[Job]]
+    ) -> AsyncGenerator[Result, None]:
+        """Run every job once, or once more if its worker died. Jobs may still be found out while workers start.
 
         Raises:
             FatalError: Workers die before they are ready, or with the same job again and again.
         """
-        self._pool = pool = Pool(work, jobs, log=self._log, give_up=self._give_up, crew=self._crew)
+        self._pool = pool = Pool(work, log=self._log, give_up=self._give_up, crew=self._crew)
         try:
-            for _ in range(min(self._processes, len(jobs))):
+            for _ in range(min(self._processes, len(jobs)) if isinstance(jobs, Sequence) else self._processes):
                 pool.start_worker()
+            pool.add(jobs if isinstance(jobs, Sequence) else await jobs)
             while pool.is_busy:
                 for result in await pool.next_results():
                     yield result
@@ -74,6 +78,10 @@ class ProcessEngine:
         """Have more jobs done in the run that goes on, before those that are left."""
         if self._pool is not None:
             self._pool.add(jobs)
+
+    def offer(self, job: Any, *, besides: int) -> bool:  # noqa: ANN401  a job
+        """Have a job done now by a worker that has nothing to do, other than one; return whether there is any."""
+        return self._pool is not None and self._pool.offer(job, besides=besides)
 
     def close(self) -> None:
         """Begin no more jobs in the run that goes on."""

@@ -94,7 +94,8 @@ class Source(Protocol):
     row_count: int
     """Rows that the last pass of :meth:`rows_left` came by, those passed over too."""
     learned: object
-    """What the last pass of :meth:`rows_left` tells of the rows that it gave, for :meth:`know`; picklable."""
+    """What is known of the rows that the last pass of :meth:`rows_left` gave, or of all rows, for :meth:`know` of a
+    source of the same file; picklable."""
     bad_rows: list[str]
     """Of rows that the last pass of :meth:`batches` could not read, why: of each of the first, up to a hundred."""
     bad_row_count: int

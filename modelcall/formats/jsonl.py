@@ -131,7 +131,10 @@ class JsonlSource:
             for name, shape in part.shapes.items():
                 shapes.setdefault(name, Shape()).merge(shape)
         if stops[-1] == rows and len(shapes) <= MAX_COLUMNS:
-            self._shapes, self._is_good = shapes, not any(part.bad for part in parts)
+            self._learn_all(Learned(0, rows, shapes, sum(part.bad for part in parts)))
+
+    def _learn_all(self, learned: Learned) -> None:
+        self.learned, self._shapes, self._is_good = learned, learned.shapes, not learned.bad
 
     def expected_rows(self, size: int) -> int | None:
         """Rows by the length of those that were read; of compressed text there is no telling."""
@@ -153,14 +156,14 @@ class JsonlSource:
 
     def types(self) -> dict[str, Shape]:
         """What the values of each column have in common; reads the file, unless all its rows have been read before."""
-        if self._shapes is None:
-            shapes: dict[str, Shape] = {}
-            bad = 0
+        shapes = self._shapes
+        if shapes is None:
+            shapes, bad = {}, 0
             for lines in _batched(self._lines(), BATCH_ROWS):
                 bad += _observe([self._parse(line) for line in lines], shapes)
                 self._check_columns(shapes)
-            self._shapes, self._is_good = shapes, not bad
-        return self._shapes
+            self._learn_all(Learned(0, self.row_count, shapes, bad))
+        return shapes
 
     def batches(self, schema: pa.Schema, *, limit: int | None = None) -> Iterator[pa.RecordBatch]:
         """Columns in ``schema``; a JSON text column holds each value's text as it stands in the file."""

@@ -146,6 +146,11 @@ class Message(Enum):
         "⚙️ {processes} 个进程共同工作: {jobs} 个任务, {parts} 个文件分块处理",
         "⚙️ {processes} processes share the work: {jobs} jobs, {parts} file(s) in parts",
     )
+    READ_AHEAD = Text(
+        _DEBUG,
+        "📖 发布 {file} 时, 由空闲的进程读取输入",
+        "📖 While {file} is published, a process that is free reads its input",
+    )
     PREPROCESS_STARTED = Text(
         _INFO,
         "🧹 预处理: {raw} → {output}, {files} 个文件, {processes} 个进程",

@@ -60,6 +60,8 @@ class InputFiles:
         source = open_source(lambda: self._fs.open_listed(job.listed), name=job.name, unified=self._unified)
         if self._wanted is not None and file_type(job.name).format == "parquet":
             refuse_missing(source.column_names(), self._wanted, name=job.name)
+        if job.rows is not None:
+            source.know(job.learned, rows=job.rows)
         return source
 
     def reopen(self, job: FileJob) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,9 @@ class FileJob:
     learned: tuple[object, ...] = field(default=(), compare=False)
     """What reading the parts told of the file, see :attr:`~modelcall.formats.base.Source.learned`."""
 
+    read_into: str | None = None
+    """Only read the file, into the pipe of this name, for the one who publishes it."""
+
     @property
     def path(self) -> str:
         """Where the input file is."""
@@ -84,3 +87,13 @@ class FileResult:
     types: Mapping[str, str] | None = None
     """Of the input columns in the output."""
     failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HasRead:
+    """A file was read for the one who publishes it, as far as that was wanted."""
+
+    job: FileJob
+
+
+JobResult: TypeAlias = FileResult | PartResult | HasRead

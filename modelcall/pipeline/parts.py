@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from modelcall.errors import FileFailure
 from modelcall.formats.detect import file_type
@@ -33,6 +34,10 @@ Kuck, 1987), which deals in one turn; in two, the first parts need not be equall
 """
 
 
+_Deal: TypeAlias = "Callable[[int], list[int]]"
+"""Tells at which of so many pieces of a file its parts begin."""
+
+
 @dataclass(slots=True)
 class _Cut:
     """A file that is scored in parts."""
@@ -44,12 +49,15 @@ class _Cut:
     learned: list[object] = field(default_factory=list)
 
 
-def layout_of(fs: FileSystem, job: FileJob, parts: int) -> Layout | None:
-    """Return how a file may be read in parts; None: it is better left whole. Blocking: text is read once for it.
+def is_countable(fs: FileSystem, job: FileJob) -> bool:
+    """Whether a file is text whose lines can be counted. That in a store would come over the network twice for it."""
+    kind = file_type(job.name)
+    return kind.format == "jsonl" and kind.compression is None and fs.capabilities.append
 
-    Text in a store would come over the network twice for that.
-    """
-    if file_type(job.name).format != "parquet" and not fs.capabilities.append:
+
+def layout_of(fs: FileSystem, job: FileJob, parts: int) -> Layout | None:
+    """Return how a file may be read in parts; None: it is better left whole. Blocking: text is read once for it."""
+    if file_type(job.name).format != "parquet" and not is_countable(fs, job):
         return None
     source = open_source(lambda: fs.open_listed(job.listed), name=job.name)
     try:
@@ -66,11 +74,19 @@ class Parts:
     Args:
         workers: How many are to share the files.
         layout: How a file may be read in so many parts; None: it is better left whole. Blocking.
+        is_countable: Whether reading it whole is what that takes.
     """
 
-    def __init__(self, workers: int, *, layout: Callable[[FileJob, int], Layout | None]) -> None:
+    def __init__(
+        self,
+        workers: int,
+        *,
+        layout: Callable[[FileJob, int], Layout | None],
+        is_countable: Callable[[FileJob], bool] = lambda _: False,
+    ) -> None:
         self._workers = workers
         self._layout = layout
+        self._is_countable = is_countable
         self._cuts: dict[str, _Cut] = {}
         self.add: Callable[[Sequence[FileJob]], None] = lambda _: None
         """Has more jobs done; to be set before a result is taken, as is the next."""
@@ -82,40 +98,48 @@ class Parts:
         """How many files are in parts."""
         return len(self._cuts)
 
+    def foreseen(self, jobs: Sequence[FileJob]) -> int:
+        """Return how many jobs there will be at least, unless rows are very long. Nothing is read for it."""
+        sized = self._sized(jobs)
+        return sum(len(deal(grains)) if grains > 1 and self._is_countable(job) else 1 for job, grains, deal in sized)
+
     def split(self, jobs: Sequence[FileJob]) -> list[FileJob]:
         """Return the jobs that are left, the largest first, with the parts of a file in place of it. Blocking."""
-        largest_first = sorted(jobs, key=lambda job: (-job.listed.size, job.name))
+        return [part for job, grains, deal in self._sized(jobs) for part in self._parts(job, grains, deal)]
+
+    def _sized(self, jobs: Sequence[FileJob]) -> Iterator[tuple[FileJob, int, _Deal]]:
+        """Yield the jobs, the largest first, each with how many pieces it is to be cut into, and how they are dealt."""
         left = sum(job.listed.size for job in jobs)
         share = left / self._workers
-        made: list[FileJob] = []
-        for job in largest_first:
-            left -= job.listed.size
-            made += self._parts(job, share, behind=left)
-        return made
+        for job in sorted(jobs, key=lambda job: (-job.listed.size, job.name)):
+            size = job.listed.size
+            left -= size
+            is_whole = self._workers == 1 or job.row_limit is not None or job.republish or job.as_recorded
+            grains = 1
+            if share and size >= LARGE * share and not is_whole:
+                grains = max(1, min(round(size / share * PARTS * GRAINS), size // LEAST_BYTES))
+            yield job, grains, partial(self._dealt, size=size, most=share / PARTS, behind=left)
 
-    def _parts(self, job: FileJob, share: float, *, behind: int) -> Iterable[FileJob]:
-        size = job.listed.size
-        grains = min(round(size / share * PARTS * GRAINS) if share else 1, size // LEAST_BYTES)
-        is_whole = job.row_limit is not None or job.republish or job.as_recorded
-        if is_whole or size < LARGE * share or grains < 2:  # noqa: PLR2004  one part is no part
+    def _parts(self, job: FileJob, grains: int, deal: _Deal) -> Iterable[FileJob]:
+        layout = self._layout(job, grains) if grains > 1 else None
+        if layout is None or len(layout.starts) < 2:  # noqa: PLR2004  one part is no part
             return [job]
-        layout = self._layout(job, grains)
-        if layout is None or len(layout.starts) < 2:  # noqa: PLR2004  as above
-            return [job]
-        starts = [layout.starts[at] for at in self._dealt(len(layout.starts), size, most=share / PARTS, behind=behind)]
+        starts = [layout.starts[at] for at in deal(len(layout.starts))]
         stops = [*(start.row for start in starts[1:]), layout.rows]
         parts = map(Part, count(), starts, stops)
         jobs = [replace(job, part=part) for part in parts]
         self._cuts[job.name] = _Cut(job, layout.rows, set(jobs))
         return jobs
 
-    def _dealt(self, grains: int, size: int, *, most: float, behind: int) -> Iterator[int]:
-        """Yield at which pieces of a file its parts begin, if jobs of ``behind`` bytes come after it."""
-        grain, at = size / grains, 0
-        while at < grains:
-            yield at
-            turn = ((grains - at) * grain + behind) / (TURNS * self._workers)
-            at += max(1, round(min(most, turn) / grain))
+    def _dealt(self, grains: int, *, size: int, most: float, behind: int) -> list[int]:
+        """Return at which pieces of a file its parts begin, if jobs of ``behind`` bytes come after it."""
+        grain, begins = size / grains, [0]
+        while True:
+            turn = ((grains - begins[-1]) * grain + behind) / (TURNS * self._workers)
+            following = begins[-1] + max(1, round(min(most, turn) / grain))
+            if following >= grains:
+                return begins
+            begins.append(following)
 
     def took(self, result: PartResult) -> FileResult | None:
         """Take in what came of a part; return what came of its file, if that failed. With the last it is published."""

@@ -16,7 +16,7 @@ import hashlib
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import compress, islice
 from typing import TYPE_CHECKING
@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING
 from modelcall.errors import FatalError, FileFailure
 from modelcall.formats.detect import file_type
 from modelcall.formats.results import results_batch
+from modelcall.formats.unify import type_names
 from modelcall.pipeline.columns import clash
 from modelcall.pipeline.settle import as_text, settle_columns
 from modelcall.pipeline.side_lists import SideLists
-from modelcall.pipeline.table import kept, open_table
+from modelcall.pipeline.table import kept, kept_schema, open_table
 from modelcall.state.manifest import Entry, checksum
 from modelcall.state.row_set import RowSet
 from modelcall.types import JSON
@@ -36,11 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
-    from modelcall.formats.base import Source, Writable
+    import pyarrow as pa
+
+    from modelcall.formats.base import Source, TableWriter, Writable
     from modelcall.fs.base import Sink
     from modelcall.pipeline.columns import ResultPlan
     from modelcall.pipeline.input import InputFiles
     from modelcall.pipeline.job import FileJob
+    from modelcall.pipeline.read_ahead import ReadAhead
     from modelcall.pipeline.table import Table
     from modelcall.state.file_journal import FileJournal
     from modelcall.state.lock import Lock
@@ -90,12 +94,14 @@ class Publisher:
         *,
         output_columns: tuple[str, ...] | None = None,
         drop_failed: bool = False,
+        ahead: ReadAhead | None = None,
     ) -> None:
         self._inputs = inputs
         self._drop_failed = drop_failed
         self._to = destination
         self._plan = plan
         self._output_columns = output_columns
+        self._ahead = ahead
         self._cancelled = threading.Event()
         self.added = frozenset(plan.names())
 
@@ -140,6 +146,11 @@ class Publisher:
             source.close()
         return entry
 
+    def source_of(self, job: FileJob) -> tuple[Source, pa.Schema]:
+        """Open a file, and return it with the schema that its columns have in the output."""
+        source = self._inputs.open(job)
+        return source, kept_schema(source, self._output_columns, name=job.name)
+
     @contextmanager
     def _evicted(self) -> Iterator[None]:
         """Say that we were replaced if that may be why files of ours are gone, or others stand in their place."""
@@ -182,20 +193,32 @@ class Publisher:
                 check=lambda names: _refuse(job.name, clash(self._plan, names)),
                 encoder=encoder,
             )
-            tally = self._fill(table, journal, lists, scorer=scorer, added=added, texts=texts)
+            with self._read_ahead(table, job, source) as rows:
+                tally = self._fill(rows, table.writer, journal, lists, scorer=scorer, added=added, texts=texts)
             table.writer.close()
         details = {
             "columns": tuple(added),
             "json_text_columns": table.json_text_columns,
             "json_text_results": tuple(self._plan.prefix + name for name in texts),
             "blank_lines": source.blank_lines,
-            "types": table.types,
+            "types": {} if table.schema is None else type_names(table.schema),
         }
         return tally, details
 
+    @contextmanager
+    def _read_ahead(self, table: Table, job: FileJob, source: Source) -> Iterator[Iterator[Any]]:
+        """Have the rows of a table read by a worker that is free, if that is as much work as all else."""
+        takes_long = job.rows is not None and file_type(job.name).format == "jsonl"
+        if self._ahead is None or table.schema is None or not takes_long:
+            yield table.rows
+            return
+        with closing(self._ahead.batches(job, source, table.schema)) as rows:
+            yield rows
+
     def _fill(
         self,
-        table: Table,
+        chunks: Iterator[Any],
+        writer: TableWriter,
         journal: FileJournal,
         lists: SideLists,
         *,
@@ -205,7 +228,7 @@ class Publisher:
     ) -> _Tally:
         tally = _Tally()
         outcomes = journal.outcomes(self._to.scratch, superseded=lists.history.add)
-        for rows in table.rows:
+        for rows in chunks:
             if self._cancelled.is_set():
                 raise Cancelled
             some = _take(outcomes, tally.rows, len(rows), journal)
@@ -216,7 +239,7 @@ class Publisher:
                 rows, some = kept(rows, keep), list(compress(some, keep))  # noqa: PLW2901  what is left of them
             if texts:
                 some = [as_text(outcome, texts) for outcome in some]
-            table.writer.write(rows, results_batch(added, self._plan.values(some, scorer)))
+            writer.write(rows, results_batch(added, self._plan.values(some, scorer)))
         return tally
 
     def _scorer_columns(self, journal: FileJournal) -> tuple[Columns, list[str]]:

@@ -3,6 +3,9 @@
 Level one covers *reading*: a file's permit is free again when its last row has been issued, so stragglers and
 publishing never hold the next file back. Level two is the request permit of each row (``window``). Files that are read
 but not finished are bounded by the rows that may be in flight.
+
+While a part of a file is being read no other job is taken: whoever is free takes the next part, so that at the end
+nobody is left with two of them.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from modelcall.errors import FileFailure
 from modelcall.fs.errors import storage_failure
 from modelcall.pipeline.file import OpenFile, ReadingPlan
-from modelcall.pipeline.job import FileResult, PartResult
+from modelcall.pipeline.job import FileResult, HasRead, JobResult, PartResult
+from modelcall.pipeline.read_ahead import read_into
 from modelcall.pipeline.room import Room
 from modelcall.pipeline.window import Window
 from modelcall.types import FileCounts
@@ -57,7 +61,7 @@ class RunnerSettings:
 
 
 _T = TypeVar("_T")
-_Item: TypeAlias = "FileResult | PartResult | BaseException | None"
+_Item: TypeAlias = "JobResult | BaseException | None"
 
 
 class Runner:
@@ -83,6 +87,8 @@ class Runner:
         self._settings = settings
         self._threads = ThreadPoolExecutor(settings.max_concurrent_files + _PUBLISHERS + 1, "modelcall-files")
         self._reading = asyncio.Semaphore(settings.max_concurrent_files)
+        self._between_parts = asyncio.Event()
+        self._between_parts.set()
         self._unfinished = Room(lambda: settings.max_concurrent_files + scorer.permits.ceiling)
         self._publishing = asyncio.Semaphore(_PUBLISHERS)
         self._publishing_large = asyncio.Semaphore(1)
@@ -103,7 +109,7 @@ class Runner:
             stop_at_failure=settings.stop_at_failure,
         )
 
-    async def run(self, jobs: AsyncIterator[FileJob]) -> AsyncGenerator[FileResult | PartResult, None]:
+    async def run(self, jobs: AsyncIterator[FileJob]) -> AsyncGenerator[JobResult, None]:
         """Yield the result of each file, or part of one, as it ends. After :meth:`stop` unfinished files have none.
 
         Raises:
@@ -115,7 +121,7 @@ class Runner:
         feeder.add_done_callback(self._report)
         self._readers.add(feeder)
         try:
-            while isinstance(item := await self._results.get(), FileResult | PartResult):
+            while isinstance(item := await self._results.get(), JobResult):
                 yield item
         except BaseException:
             await self._end(0)
@@ -123,7 +129,7 @@ class Runner:
         await self._end(FATAL_DRAIN_SECONDS if item else self._grace)
         while not self._results.empty():
             late = self._results.get_nowait()
-            if isinstance(late, FileResult | PartResult):
+            if isinstance(late, JobResult):
                 yield late
             item = item or late
         if isinstance(item, BaseException):
@@ -169,10 +175,13 @@ class Runner:
         while True:
             await self._unfinished.acquire()
             await self._reading.acquire()
+            await self._between_parts.wait()
             job = await anext(coming, None)  # not before it can be begun: others may be free for it
             if job is None:
                 break
             self._read_now += 1
+            if job.part is not None:
+                self._between_parts.clear()
             task = loop.create_task(self._file(job))
             self._files.add(task)
             task.add_done_callback(self._file_ended)
@@ -192,13 +201,22 @@ class Runner:
     async def _file(self, job: FileJob) -> None:
         """Bring one file from its opening to its publication, a part to its last outcome."""
         try:
-            result = await (self._score(job) if job.rows is None else self._put_together(job, job.rows))
+            result = await self._done(job)
         except FileFailure as failure:
             result = (PartResult if job.part is not None else FileResult)(job, failure=failure.message)
             if job.part is None:
                 self._listener.file_failed(job.name, failure.message)
         self._open.pop(job, None)
         self._results.put_nowait(result)
+
+    async def _done(self, job: FileJob) -> JobResult:
+        if job.rows is None:
+            return await self._score(job)
+        if job.read_into is None:
+            return await self._put_together(job, job.rows)
+        self._has_read(job)
+        await self._blocking(partial(read_into, job.read_into, partial(self._publisher.source_of, job)))
+        return HasRead(job)
 
     async def _score(self, job: FileJob) -> FileResult | PartResult:
         with _storage(job, writing=False):
@@ -218,12 +236,13 @@ class Runner:
                 journal = await self._blocking(partial(self._open_journal, job))
                 source = await self._blocking(partial(self._inputs.open, job))
         finally:
-            self._has_read()
-        source.know(job.learned, rows=rows)
+            self._has_read(job)
         with _storage(job, writing=True), self._ending():
             return await self._publish(job, source, journal, rows=rows)
 
-    def _has_read(self) -> None:
+    def _has_read(self, job: FileJob) -> None:
+        if job.part is not None:
+            self._between_parts.set()
         self._read_now -= 1
         self._reading.release()
 
@@ -244,7 +263,7 @@ class Runner:
                 source.close()
         finally:
             self._readers.discard(task)
-            self._has_read()
+            self._has_read(job)
         return file
 
     def _open_journal(self, job: FileJob) -> FileJournal:

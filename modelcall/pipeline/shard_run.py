@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from modelcall.formats.unify import Unified
     from modelcall.fs.base import FileSystem
     from modelcall.pipeline.columns import ResultPlan
+    from modelcall.pipeline.job import JobResult
     from modelcall.pipeline.parts import Parts
     from modelcall.pipeline.runner import Runner, RunnerSettings
     from modelcall.pipeline.shard_place import Limits, ShardPlace
@@ -251,7 +252,7 @@ class ShardRun:
         assert self._ownership is not None, "the shard is not owned"  # noqa: S101  a mistake of the caller
         return self._ownership
 
-    async def work(self, results: AsyncGenerator[FileResult | PartResult, None], *, parts: Parts | None = None) -> None:
+    async def work(self, results: AsyncGenerator[JobResult, None], *, parts: Parts | None = None) -> None:
         """Take in the results of the jobs. Whatever ends this, the jobs have ended, too: the lock may be given back."""
         async with aclosing(results):
             async for result in results:

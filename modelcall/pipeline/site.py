@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from modelcall.pipeline.input import InputFiles
 from modelcall.pipeline.publish import Destination, Publisher
+from modelcall.pipeline.read_ahead import ReadAhead
 from modelcall.pipeline.reading_back import base_of
 from modelcall.pipeline.runner import Runner
 from modelcall.state.journal import ShardJournal
 from modelcall.state.lock import Lock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from modelcall.formats.unify import Unified
     from modelcall.fs.base import FileSystem
     from modelcall.pipeline.columns import ResultPlan
+    from modelcall.pipeline.job import FileJob
     from modelcall.pipeline.runner import RunnerSettings
     from modelcall.state.journal import Sends, Worker
     from modelcall.state.place import StatFolder
@@ -65,6 +67,7 @@ class Site:
         stat: Has the progress.
         copies: Where copies of the journal go, if any.
         worker: Number of the worker that works here; None: the owner does.
+        ask: Has a file read by another worker that is free, if there is one.
     """
 
     owned: Owned
@@ -73,6 +76,7 @@ class Site:
     stat: StatFolder
     copies: Sends | None = None
     worker: Worker | None = None
+    ask: Callable[[FileJob], object] | None = None
 
     def runner(
         self,
@@ -102,7 +106,12 @@ class Site:
                 worker=self.worker,
             ),
             publisher=Publisher(
-                inputs, destination, plan, output_columns=output_columns, drop_failed=settings.drop_failed
+                inputs,
+                destination,
+                plan,
+                output_columns=output_columns,
+                drop_failed=settings.drop_failed,
+                ahead=None if self.ask is None else ReadAhead(self.ask),
             ),
             listener=listener,
             settings=settings,

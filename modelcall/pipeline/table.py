@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import compress, groupby
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,10 @@ import pyarrow as pa
 from modelcall.errors import FileFailure
 from modelcall.formats.detect import file_type
 from modelcall.formats.results import results_schema
-from modelcall.formats.unify import type_names
 from modelcall.formats.writers import JsonlTableWriter, ParquetTableWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from modelcall.formats.base import Source, TableWriter, Writable
@@ -30,8 +29,8 @@ class Table:
     rows: Iterator[Any]
     writer: TableWriter
     json_text_columns: tuple[str, ...] = ()
-    types: Mapping[str, str] = field(default_factory=dict)
-    """Of the input columns, if the format has types."""
+    schema: pa.Schema | None = None
+    """Of the input columns, if the format has one."""
 
 
 def open_table(
@@ -63,7 +62,7 @@ def open_table(
     check(schema.names)
     writer = ParquetTableWriter(sink, inputs=schema, results=results_schema(added), encoder=encoder)
     kept = tuple(name for name in json_text if name in schema.names)
-    return Table(source.batches(schema, limit=row_limit), writer, kept, type_names(schema))
+    return Table(source.batches(schema, limit=row_limit), writer, kept, schema)
 
 
 def kept(rows: Any, keep: Sequence[bool]) -> Any:  # noqa: ANN401  what the table's iterator yields

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 from modelcall.errors import FatalError
 from modelcall.observe.relay import retell
 from modelcall.pipeline.runner import FATAL_DRAIN_SECONDS
-from modelcall.task_manager.crew_messages import Cooled, Details, Drain, News, Pause, Resume, Standing, StopRows
+from modelcall.task_manager.crew_messages import (
+    Cooled,
+    Details,
+    Drain,
+    News,
+    NoReader,
+    Pause,
+    ReaderWanted,
+    Resume,
+    Standing,
+    StopRows,
+)
 from modelcall.task_manager.leases import Leases
 
 if TYPE_CHECKING:
@@ -194,6 +205,10 @@ class Crew:
         """Take in what a worker says; return whether it has got on with its rows."""
         hand = self._hands.get(worker)
         if hand is None:
+            return False
+        if isinstance(message, ReaderWanted):
+            if self.engine is None or not self.engine.offer(message.job, besides=worker):
+                hand.tell(NoReader(message.job))
             return False
         if not isinstance(message, News):
             if self.desk is not None:

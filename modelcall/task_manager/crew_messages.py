@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from modelcall.observe.relay import Event
+    from modelcall.pipeline.job import FileJob
     from modelcall.task_manager.leases import Lease
     from modelcall.types import RowRef
 
@@ -63,7 +64,14 @@ class CopyDone:
     error: Exception | None
 
 
-Order: TypeAlias = "Lease | Pause | Resume | StopRows | Drain | Answered | Cooled | CopyDone"
+@dataclass(frozen=True, slots=True)
+class NoReader:
+    """The others have better to do than to read a file."""
+
+    job: FileJob
+
+
+Order: TypeAlias = "Lease | Pause | Resume | StopRows | Drain | Answered | Cooled | CopyDone | NoReader"
 """What an owner says."""
 
 
@@ -122,3 +130,10 @@ class CopyRetire:
     """Files of these keys are published."""
 
     keys: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderWanted:
+    """A file is to be read for the worker that says so, by another that has nothing to do."""
+
+    job: FileJob

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
 from modelcall.garbage import leave_pandas_out
 from modelcall.observe.relay import Relay
+from modelcall.pipeline.read_ahead import decline
 from modelcall.pipeline.site import Site
 from modelcall.pipeline.unify import unified_in
 from modelcall.scorers.planning import settled
@@ -22,7 +24,9 @@ from modelcall.task_manager.crew_messages import (
     Details,
     Drain,
     News,
+    NoReader,
     Pause,
+    ReaderWanted,
     Resume,
     Standing,
     StopRows,
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     from modelcall.engines.base import Channel
     from modelcall.permits import Permits
     from modelcall.pipeline.columns import ResultPlan
-    from modelcall.pipeline.job import FileJob, FileResult, PartResult
+    from modelcall.pipeline.job import FileJob, JobResult
     from modelcall.pipeline.runner import Runner, RunnerSettings
     from modelcall.pipeline.site import Owned
     from modelcall.task_manager.crew_messages import Order
@@ -72,7 +76,7 @@ class HandSpec:
 
 async def score_files(
     jobs: AsyncIterator[FileJob], channel: Channel, *, spec: HandSpec
-) -> AsyncGenerator[FileResult | PartResult, None]:
+) -> AsyncGenerator[JobResult, None]:
     """Score and publish files: the work of an engine of many processes."""
     if not spec.loaded.runs_users_code:
         leave_pandas_out()
@@ -82,7 +86,7 @@ async def score_files(
     scorer, _ = await settled(make(spec.columns, spec.urls, retry=True), spec.known)
     hand = _Hand(channel, relay, scorer)
     copies = CopiedByOwner(channel) if spec.owned.copied else None
-    runner = _site(spec, channel.worker, copies).runner(
+    runner = _site(spec, channel, copies).runner(
         scorer,
         spec.plan,
         output_columns=spec.loaded.task.data.output_columns,
@@ -103,11 +107,16 @@ async def score_files(
         await scorer.close()
 
 
-def _site(spec: HandSpec, worker: int, copies: CopiedByOwner | None) -> Site:
+def _site(spec: HandSpec, channel: Channel, copies: CopiedByOwner | None) -> Site:
     places = Places(spec.loaded)
     to = places.output(spec.owned.record, spec.owned.shard.run_index)
-    journals = Worker(worker, spec.owned.earlier)
-    return Site(spec.owned, places.input_fs, to, places.stat_folder(to), copies, journals)
+    journals = Worker(channel.worker, spec.owned.earlier)
+    ask = partial(_ask_to_read, channel)
+    return Site(spec.owned, places.input_fs, to, places.stat_folder(to), copies, journals, ask)
+
+
+def _ask_to_read(channel: Channel, job: FileJob) -> None:
+    channel.tell(ReaderWanted(job))
 
 
 class _Hand:
@@ -175,6 +184,8 @@ class _Hand:
                 runner.stop(seconds)
             case Drain():
                 runner.drain()
+            case NoReader(job) if job.read_into is not None:
+                decline(job.read_into)
             case CopyDone() if copies is not None:
                 copies.done(order)
 

@@ -13,7 +13,7 @@ import yaml
 from modelcall.config.record import resolved_config
 from modelcall.log import Message, say
 from modelcall.observe.fanout import Fanout
-from modelcall.pipeline.parts import Parts, layout_of
+from modelcall.pipeline.parts import Parts, is_countable, layout_of
 from modelcall.pipeline.preflight import say_drift
 from modelcall.pipeline.runner import RunnerSettings
 from modelcall.pipeline.unify import schema_note, unified_in
@@ -115,10 +115,11 @@ class Scoring:
         unified = await asyncio.to_thread(self._unified, run, known)
         jobs = run.jobs(left)
         workers = min(self._task.concurrency.workers, scorer.permits.ceiling)
-        parts = Parts(workers, layout=partial(layout_of, run.input_fs))
-        if workers > 1:
-            jobs = await asyncio.to_thread(parts.split, jobs)
-            workers = min(workers, len(jobs))
+        fs = run.input_fs
+        parts = Parts(workers, layout=partial(layout_of, fs), is_countable=partial(is_countable, fs))
+        splitting = asyncio.ensure_future(asyncio.to_thread(parts.split, jobs))
+        if parts.foreseen(jobs) < workers:  # else they start while the lines of large files are being counted
+            workers = min(workers, len(await splitting))
         try:
             if workers == 1:
                 await self._work(run, scorer, left, jobs, unified=unified)
@@ -131,8 +132,7 @@ class Scoring:
             shared = share(listener=listener, watch=self._plan.is_judge and not is_again)
             if self._begins is not None:
                 self._begins.pass_begins(left.todo, shared.crew, shared.crew)
-            say(Message.WORKERS, processes=workers, jobs=len(jobs), parts=parts.count)
-            await shared.work(jobs, parts, stop=self._stop)
+            await shared.work(splitting, parts, stop=self._stop)
 
     async def _spec(self, run: ShardRun, known: Mapping[str, str]) -> HandSpec:
         return HandSpec(

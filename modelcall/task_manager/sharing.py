@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from modelcall.pipeline.job import FileResult, PartResult
+from modelcall.log import Message, say
+from modelcall.pipeline.job import FileResult, HasRead, PartResult
 from modelcall.registry import load
 from modelcall.scorers.hopeless import HopelessWatch
 from modelcall.task_manager.copying import CopyDesk
@@ -16,12 +17,12 @@ from modelcall.task_manager.hand import HandSpec, score_files
 from modelcall.types import Steerable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from modelcall.config.loading import LoadedTask
     from modelcall.engines.processes import ProcessEngine
     from modelcall.log import LogSettings
-    from modelcall.pipeline.job import FileJob
+    from modelcall.pipeline.job import FileJob, JobResult
     from modelcall.pipeline.parts import Parts
     from modelcall.pipeline.shard_run import ShardRun
     from modelcall.task_manager.summary import Stop
@@ -53,6 +54,7 @@ class SharedPass:
     ) -> None:
         grace = spec.settings.grace_seconds
         self._run = run
+        self._workers = workers
         self.crew = Crew(
             ceiling=permits.ceiling,
             most=permits.most if isinstance(permits, Steerable) else None,
@@ -71,8 +73,8 @@ class SharedPass:
         if run.copies is not None:
             self.crew.desk = CopyDesk(run.copies, run.work_folder.journals, fail=self.crew.fail)
 
-    async def work(self, jobs: Sequence[FileJob], parts: Parts, *, stop: Stop) -> None:
-        """Do all jobs, and what they lead to.
+    async def work(self, splitting: Awaitable[Sequence[FileJob]], parts: Parts, *, stop: Stop) -> None:
+        """Do all jobs, which are being found out, and what they lead to.
 
         Raises:
             FatalError: Going on is pointless; what was answered is recorded.
@@ -81,6 +83,7 @@ class SharedPass:
         self._run.when_lost(self.crew.fail)
         stop.when_asked(self.crew.stop, drain=self.crew.drain)
         try:
+            jobs = asyncio.ensure_future(self._found(splitting, parts))
             await self._run.work(self._engine.run(self._work, jobs), parts=parts)
         finally:
             if self.crew.desk is not None:
@@ -88,7 +91,14 @@ class SharedPass:
             if self._engine.deaths:
                 await asyncio.to_thread(self._run.sweep)
 
-    def _given_up(self, job: FileJob, how: str) -> FileResult | PartResult:
+    async def _found(self, splitting: Awaitable[Sequence[FileJob]], parts: Parts) -> Sequence[FileJob]:
+        jobs = await splitting
+        say(Message.WORKERS, processes=self._workers, jobs=len(jobs), parts=parts.count)
+        return jobs
+
+    def _given_up(self, job: FileJob, how: str) -> JobResult:
+        if job.read_into is not None:
+            return HasRead(job)
         if job.part is not None:
             return PartResult(job, failure=how)
         self.crew.file_failed(job.name, how)

@@ -99,6 +99,23 @@ def test_a_large_file_is_scored_in_parts_and_comes_out_as_of_one_process(shell: 
     assert rows_of(shell, "a.jsonl") == many
 
 
+def test_a_large_file_is_read_by_one_and_published_by_another(shell: Shell, server: EmbeddedServer) -> None:
+    shell.rows("in/a.jsonl", 60, text="Silt. " * 30_000)
+    shell.task(server.base_url, more="logging: {level: DEBUG}\n")
+    parquet = ("--set", "data.output_format=parquet", "--delete_existing")
+
+    done = shell.spawn("run-task", "task.yaml", "--json", *WORKERS, *parquet)
+
+    assert (done.code, done.json["rows"]["scored"]) == (0, 60), done.err
+    log = next((shell.folder / "logs").glob("rivers*.log")).read_text()
+    assert log.count("While a.jsonl is published, a process that is free reads its input") == 1
+    assert shell("verify", "out").code == 0
+    many = (shell.folder / "out/a.parquet").read_bytes()
+    alone = shell("run-task", "task.yaml", "-q", "--fresh", *parquet)
+    assert alone.code == 0
+    assert (shell.folder / "out/a.parquet").read_bytes() == many
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_worker_that_dies_is_replaced_and_nothing_is_asked_twice_that_was_recorded(
     shell: Shell, slow: EmbeddedServer, number: signal.Signals

@@ -5,18 +5,19 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from modelcall.engines import pool
 from modelcall.engines.pool import TRIES
 from modelcall.engines.processes import ProcessEngine
 from modelcall.errors import FatalError
 from tests.engines import works
+from tests.engines.test_processes import until
 from tests.engines.works import Job, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import pytest
 
 
 class Crew:
@@ -136,3 +137,73 @@ async def test_when_no_more_jobs_are_to_be_done_nobody_is_replaced() -> None:
     crew.then = close_and_kill
     assert [result async for result in engine.run(works.converses, [Job("last words"), Job("a")])] == []
     assert (crew.came, engine.deaths) == ([1], 1)
+
+
+class Helping(Crew):
+    """Offers a job for each word that it hears, and says so to the worker if nobody takes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engine = ProcessEngine(2, crew=self)
+        self.taken: list[bool] = []
+
+    def all_idle(self) -> bool:
+        assert self.engine._pool is not None
+        return len(self.engine._pool._idle) == 2
+
+    def told(self, worker: int, message: Any) -> bool:
+        super().told(worker, message)
+        self.taken.append(self.engine.offer(Job("help"), besides=worker))
+        if not self.taken[-1]:
+            self.there[worker]("nobody")
+        return False
+
+
+async def test_a_job_is_offered_to_another_worker_that_has_nothing_to_do() -> None:
+    crew = Helping()
+    said: dict[str, str] = {}
+    async with aclosing(crew.engine.run(works.asks, [Job("a"), Job("b")])) as results:
+        async for result in results:
+            said[result.job.name] = result.said
+            if len(said) == 2:
+                await until(crew.all_idle)
+                crew.engine.add([Job("ask")])
+            if result.job.name == "help":
+                (asker,) = {1, 2} - {int(result.said)}
+                crew.there[asker]("done")
+    assert crew.taken == [True]
+    assert {said["ask"], said["help"]} == {"1", "2"}
+
+
+async def test_a_job_is_not_offered_to_the_one_who_asks_nor_after_the_close() -> None:
+    crew = Helping()
+    crew.engine = ProcessEngine(1, crew=crew)
+    async with aclosing(crew.engine.run(works.asks, [Job("ask"), Job("b")])) as results:
+        names = [result.job.name async for result in results]
+    assert sorted(names) == ["ask", "b"]
+    assert crew.taken == [False]
+    assert not crew.engine.offer(Job("late"), besides=0)
+    assert not ProcessEngine(1).offer(Job("early"), besides=0)
+
+
+async def test_workers_start_while_jobs_are_found_out() -> None:
+    crew = Crew()
+
+    async def found() -> list[Job]:
+        assert crew.came == [1, 2]
+        return [Job("3")]
+
+    async with aclosing(ProcessEngine(2, crew=crew).run(works.square, found())) as results:
+        assert [result async for result in results] == [Result(Job("3"), "9")]
+
+
+async def test_if_jobs_cannot_be_found_out_the_workers_end() -> None:
+    crew = Crew()
+
+    async def found() -> list[Job]:
+        raise FatalError("the folder is gone")
+
+    with pytest.raises(FatalError, match="the folder is gone"):
+        async with aclosing(ProcessEngine(2, crew=crew).run(works.square, found())) as results:
+            await anext(results)
+    assert (crew.came, crew.there) == ([1, 2], {})

@@ -155,6 +155,27 @@ async def converses(jobs: AsyncIterator[Job], channel: Channel) -> AsyncGenerato
         yield Result(job, str(channel.worker))
 
 
+async def asks(jobs: AsyncIterator[Job], channel: Channel) -> AsyncGenerator[Result, None]:
+    """Ask for a helper with ``ask``, whose result comes when somebody says something; say who did what."""
+    ended: asyncio.Queue[Result | None] = asyncio.Queue()
+    asking: list[Job] = []
+    channel.heed(lambda _: ended.put_nowait(Result(asking.pop(), str(channel.worker))))
+
+    async def take() -> None:
+        async for job in jobs:
+            if job.name == "ask":
+                asking.append(job)
+                channel.tell("help")
+            else:
+                ended.put_nowait(Result(job, str(channel.worker)))
+        ended.put_nowait(None)
+
+    taking = asyncio.create_task(take())
+    while (result := await ended.get()) is not None:
+        yield result
+    await taking
+
+
 async def waits(jobs: AsyncIterator[Job], _: Channel) -> AsyncGenerator[Result, None]:
     """Take what is sent, wait for ever, and leave a note on the way out."""
     async for job in jobs:

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import pickle
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from modelcall.fs.base import FileStat
 from modelcall.fs.local import LocalFileSystem
 from modelcall.pipeline.file import From
 from modelcall.pipeline.job import FileJob, FileResult, PartResult
-from modelcall.pipeline.parts import Parts, layout_of
+from modelcall.pipeline.parts import Parts, is_countable, layout_of
 from modelcall.state.row_set import RowSet
 
 if TYPE_CHECKING:
@@ -80,6 +81,23 @@ def test_others_are_left_whole(whole: FileJob) -> None:
     assert cut([whole]) == {"a": 1}
     assert cut([job("a", 64 * MB)], rows=1) == {"a": 1}
     assert [each.part for each in Parts(2, layout=lambda *_: None).split([job("a", 64 * MB)])] == [None]
+
+
+def test_how_many_jobs_text_comes_to_is_foreseen_without_reading_it() -> None:
+    countable = partial(is_countable, LocalFileSystem())
+    jobs = [job("a.jsonl", 64 * MB), job("b.jsonl", MB), job("c.jsonl.gz", 64 * MB), job("d.parquet", 64 * MB)]
+    parts = Parts(2, layout=lambda *_: pytest.fail("read"), is_countable=countable)
+    layout = even(24_000)
+    read = Parts(2, layout=lambda each, number: layout(each, number) if countable(each) else None)
+    assert parts.foreseen(jobs) == len(read.split(jobs)) == 6
+    assert parts.foreseen(jobs[:1]) == len(read.split(jobs[:1])) == 10
+    assert parts.foreseen(jobs[1:]) == 3
+    assert Parts(1, layout=layout, is_countable=countable).foreseen(jobs) == 4
+    assert parts.foreseen([]) == 0
+
+
+def test_one_worker_has_no_parts() -> None:
+    assert cut([job("a", 64 * MB)], workers=1) == {"a": 1}
 
 
 def test_the_largest_come_first() -> None:

@@ -2,17 +2,23 @@ import asyncio
 import json
 import os
 import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelcall.errors import FatalError
+from modelcall.formats.base import Start
+from modelcall.pipeline.columns import ResultPlan
 from modelcall.pipeline.file import OpenFile
+from modelcall.pipeline.job import FileJob, JobResult, Part
 from modelcall.pipeline.runner import RunnerSettings
 from modelcall.pipeline.shard_place import Limits
 from modelcall.types import ErrorType, Outcome, Permit, RowRef
-from tests.pipeline.harness import Bench, FakeJudge, expected_score
+from tests.pipeline.harness import SETTINGS, Bench, FakeJudge, expected_score
 
 TEXTS = [f"text number {number}" for number in range(53)]
 
@@ -298,3 +304,40 @@ async def test_no_more_files_are_read_at_a_time_than_allowed(bench: Bench, monke
     settings = RunnerSettings(max_concurrent_files=2, chunk_rows=3)
     tally = await bench.start(FakeJudge(ceiling=3), settings=settings)
     assert (tally.files, reading) == (8, [0, 2])
+
+
+async def test_while_a_part_is_read_no_other_job_is_taken(bench: Bench) -> None:
+    bench.jsonl("a.jsonl", TEXTS[:40])
+    taken: list[FileJob] = []
+    full, release = asyncio.Event(), asyncio.Event()
+
+    async def wait(ref: RowRef, permit: Permit) -> None:
+        del permit
+        if ref.row_index == 3:
+            full.set()
+        await release.wait()
+
+    judge = FakeJudge(ceiling=4, act=wait)
+    run = bench.run_of()
+
+    async def score() -> list[JobResult]:
+        async with run.owned(delete_existing=False):
+            (whole,) = run.jobs(run.progress())
+            ends = [0, *accumulate(map(len, Path(whole.path).read_bytes().splitlines(keepends=True)))]
+            begins = [Start(row, ends[row]) for row in (0, 10, 20, 30, 40)]
+
+            async def jobs() -> AsyncIterator[FileJob]:
+                for number, (start, end) in enumerate(pairwise(begins)):
+                    taken.append(replace(whole, part=Part(number, start, end.row)))
+                    yield taken[-1]
+
+            plan = ResultPlan(judge.columns, is_judge=True)
+            runner = run.runner(judge, plan, output_columns=None, listener=bench.seen, settings=SETTINGS)
+            return [result async for result in runner.run(jobs())]
+
+    scoring = asyncio.ensure_future(score())
+    await full.wait()
+    assert len(taken) == 1
+    release.set()
+    assert [result.job for result in await scoring] == taken
+    assert sorted(bench.seen.rows) == [("a.jsonl", row) for row in range(40)]

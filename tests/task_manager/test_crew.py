@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from modelcall.fs.base import FileStat
 from modelcall.observe.relay import Relay
+from modelcall.pipeline.job import FileJob
 from modelcall.task_manager.crew import Crew
-from modelcall.task_manager.crew_messages import Answered, Cooled, Details, News, Pause, Standing
+from modelcall.task_manager.crew_messages import (
+    Answered,
+    Cooled,
+    Details,
+    News,
+    NoReader,
+    Pause,
+    ReaderWanted,
+    Standing,
+)
 from modelcall.types import FileCounts, Outcome, RowRef
 from tests.observe.test_relay import Heard
 
@@ -61,3 +72,28 @@ def test_a_file_that_several_work_on_is_heard_of_once() -> None:
     assert crew.expected_rows() == {"a": 92}
     crew.file_done("a", FileCounts(2, 2, 0))
     assert crew.expected_rows() == {}
+
+
+class Engine:
+    """Has somebody for so many jobs."""
+
+    def __init__(self, free: int) -> None:
+        self.free = free
+        self.offered: list[tuple[FileJob, int]] = []
+
+    def offer(self, job: FileJob, *, besides: int) -> bool:
+        self.offered.append((job, besides))
+        return len(self.offered) <= self.free
+
+
+def test_a_reader_is_looked_for_among_the_others_and_declined_if_all_are_busy() -> None:
+    crew, told = crew_of(1, 2)
+    job = FileJob("a.jsonl", FileStat("/in/a.jsonl", 9, "x"), "a.parquet", rows=9, read_into="/tmp/rows")  # noqa: S108
+    crew.told(1, ReaderWanted(job))
+    assert told == {1: [NoReader(job)], 2: []}, "there is no engine yet"
+    engine = Engine(1)
+    crew.engine = engine  # type: ignore[assignment]  # what it needs of one
+    assert not crew.told(2, ReaderWanted(job))
+    crew.told(1, ReaderWanted(job))
+    assert engine.offered == [(job, 2), (job, 1)]
+    assert told == {1: [NoReader(job), NoReader(job)], 2: []}
