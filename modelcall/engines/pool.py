@@ -122,9 +122,9 @@ class Pool:
             self._left.extendleft(reversed([_Task(job) for job in jobs]))
             self._give()
 
-    def offer(self, job: Any, *, besides: int) -> bool:  # noqa: ANN401  a job
-        """Have a job done now by a worker that has nothing to do, other than one; return whether there is any."""
-        free = (worker for worker in self._idle if not worker.held and worker.number != besides)
+    def offer(self, job: Any) -> bool:  # noqa: ANN401  a job
+        """Have a job done now by a worker that has nothing to do; return whether there is any."""
+        free = (worker for worker in self._idle if not worker.held)
         worker = None if self._is_closed else next(free, None)
         if worker is not None:
             self._hand(worker, _Task(job))

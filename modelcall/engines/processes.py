@@ -79,9 +79,9 @@ class ProcessEngine:
         if self._pool is not None:
             self._pool.add(jobs)
 
-    def offer(self, job: Any, *, besides: int) -> bool:  # noqa: ANN401  a job
-        """Have a job done now by a worker that has nothing to do, other than one; return whether there is any."""
-        return self._pool is not None and self._pool.offer(job, besides=besides)
+    def offer(self, job: Any) -> bool:  # noqa: ANN401  a job
+        """Have a job done now by a worker that has nothing to do; return whether there is any."""
+        return self._pool is not None and self._pool.offer(job)
 
     def close(self) -> None:
         """Begin no more jobs in the run that goes on."""

@@ -207,7 +207,7 @@ class Crew:
         if hand is None:
             return False
         if isinstance(message, ReaderWanted):
-            if self.engine is None or not self.engine.offer(message.job, besides=worker):
+            if self.engine is None or not self.engine.offer(message.job):
                 hand.tell(NoReader(message.job))
             return False
         if not isinstance(message, News):

@@ -153,7 +153,7 @@ class Helping(Crew):
 
     def told(self, worker: int, message: Any) -> bool:
         super().told(worker, message)
-        self.taken.append(self.engine.offer(Job("help"), besides=worker))
+        self.taken.append(self.engine.offer(Job("help")))
         if not self.taken[-1]:
             self.there[worker]("nobody")
         return False
@@ -178,12 +178,16 @@ async def test_a_job_is_offered_to_another_worker_that_has_nothing_to_do() -> No
 async def test_a_job_is_not_offered_to_the_one_who_asks_nor_after_the_close() -> None:
     crew = Helping()
     crew.engine = ProcessEngine(1, crew=crew)
-    async with aclosing(crew.engine.run(works.asks, [Job("ask"), Job("b")])) as results:
-        names = [result.job.name async for result in results]
-    assert sorted(names) == ["ask", "b"]
+    async with aclosing(crew.engine.run(works.asks, [Job("b"), Job("ask")])) as results:
+        names: list[str] = []
+        async for result in results:
+            names.append(result.job.name)
+            if names[-1] == "help":
+                crew.there[1]("done")
+    assert names == ["b", "ask"]
     assert crew.taken == [False]
-    assert not crew.engine.offer(Job("late"), besides=0)
-    assert not ProcessEngine(1).offer(Job("early"), besides=0)
+    assert not crew.engine.offer(Job("late"))
+    assert not ProcessEngine(1).offer(Job("early"))
 
 
 async def test_workers_start_while_jobs_are_found_out() -> None:

@@ -156,7 +156,7 @@ async def converses(jobs: AsyncIterator[Job], channel: Channel) -> AsyncGenerato
 
 
 async def asks(jobs: AsyncIterator[Job], channel: Channel) -> AsyncGenerator[Result, None]:
-    """Ask for a helper with ``ask``, whose result comes when somebody says something; say who did what."""
+    """Ask for help with ``ask``, whose result comes when somebody says something, and for more jobs; say who did what."""
     ended: asyncio.Queue[Result | None] = asyncio.Queue()
     asking: list[Job] = []
     channel.heed(lambda _: ended.put_nowait(Result(asking.pop(), str(channel.worker))))
@@ -165,7 +165,7 @@ async def asks(jobs: AsyncIterator[Job], channel: Channel) -> AsyncGenerator[Res
         async for job in jobs:
             if job.name == "ask":
                 asking.append(job)
-                channel.tell("help")
+                asyncio.get_running_loop().call_soon(channel.tell, "help")
             else:
                 ended.put_nowait(Result(job, str(channel.worker)))
         ended.put_nowait(None)

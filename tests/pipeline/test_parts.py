@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modelcall.formats import lines as module_of_lines
@@ -135,6 +135,7 @@ LONG = [b'{"long": "' + b"x" * 40 + b'"}', b'{"n": 3}' + b" " * 40, b" " * 40]
 LINE = st.sampled_from([b'{"n": 1}', b"", b" \t", b"\r", b"no row", b'{"n": 2}\r', *LONG])
 
 
+@example(lines=[b'{"n": 1}', b" " * 40, b'{"n": 2}'], begin=b"", end=b"\n", parts=2, longest=20)
 @given(
     lines=st.lists(LINE),
     begin=st.sampled_from([b"", codecs.BOM_UTF8]),

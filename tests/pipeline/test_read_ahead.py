@@ -72,7 +72,8 @@ class Unreadable(JsonlSource):
 
 
 def read(readers: Readers, source: JsonlSource, *, job: FileJob = JOB) -> list[pa.RecordBatch]:
-    with closing(ReadAhead(readers.ask).batches(job, source, source.schema()[0])) as batches:
+    schema, source.blank_lines = source.schema()[0], 0
+    with closing(ReadAhead(readers.ask).batches(job, source, schema)) as batches:
         found = list(batches)
     readers.join()
     return found

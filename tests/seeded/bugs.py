@@ -26,6 +26,8 @@ TESTS_OF_TOKENS = "tests/tokens/test_tokens.py"
 TESTS_OF_PREPROCESS = "tests/cli/test_preprocess.py"
 TESTS_OF_UNIFY = "tests/task_manager/test_unify_schema.py"
 TESTS_OF_LEASES = "tests/task_manager/test_leases.py"
+TESTS_OF_READ_AHEAD = "tests/pipeline/test_read_ahead.py"
+TESTS_OF_THE_CREW = "tests/task_manager/test_crew.py"
 TESTS_OF_PARTS = "tests/pipeline/test_parts.py"
 TESTS_OF_WORKERS = "tests/cli/test_workers.py"
 TESTS_OF_WORKER_JOURNALS = "tests/state/test_worker_journals.py"
@@ -454,9 +456,9 @@ BUGS = (
     Bug(
         "runner: file permit held until its last answer",
         "pipeline/runner.py",
-        "            self._readers.discard(task)\n            self._has_read()\n        return file\n",
+        "            self._readers.discard(task)\n            self._has_read(job)\n        return file\n",
         "            self._readers.discard(task)\n        await file.complete()\n"
-        "        self._has_read()\n        return file\n",
+        "        self._has_read(job)\n        return file\n",
         (TESTS_OF_RUNNER,),
     ),
     Bug(
@@ -1065,6 +1067,48 @@ BUGS = (
         "round(min(most, turn) / grain)",
         "round(most / grain)",
         (TESTS_OF_PARTS,),
+    ),
+    Bug(
+        "workers: two parts are read at a time",
+        "pipeline/runner.py",
+        "                self._between_parts.clear()\n",
+        "                pass\n",
+        (TESTS_OF_RUNNER,),
+    ),
+    Bug(
+        "workers: what a dead reader passed on stands for the whole file",
+        "pipeline/read_ahead.py",
+        "                yield batch\n",
+        "                yield batch\n            return\n",
+        (TESTS_OF_READ_AHEAD,),
+    ),
+    Bug(
+        "workers: where a reader died the file is read from its beginning",
+        "pipeline/read_ahead.py",
+        "islice(source.batches(schema), taken, None)",
+        "source.batches(schema)",
+        (TESTS_OF_READ_AHEAD,),
+    ),
+    Bug(
+        "workers: blank lines that a reader counted are lost",
+        "pipeline/read_ahead.py",
+        "                    source.blank_lines = int(facts[_BLANK_LINES])\n",
+        "",
+        (TESTS_OF_READ_AHEAD,),
+    ),
+    Bug(
+        "workers: who publishes may be asked to read for itself",
+        "engines/pool.py",
+        "in self._idle if not worker.held)",
+        "in self._idle)",
+        (TESTS_OF_CREW,),
+    ),
+    Bug(
+        "workers: a reader that nobody has time for is not declined",
+        "task_manager/crew.py",
+        "                hand.tell(NoReader(message.job))\n",
+        "                pass\n",
+        (TESTS_OF_THE_CREW,),
     ),
     Bug(
         "workers: types of some parts stand for those of all",

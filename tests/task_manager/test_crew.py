@@ -79,10 +79,10 @@ class Engine:
 
     def __init__(self, free: int) -> None:
         self.free = free
-        self.offered: list[tuple[FileJob, int]] = []
+        self.offered: list[FileJob] = []
 
-    def offer(self, job: FileJob, *, besides: int) -> bool:
-        self.offered.append((job, besides))
+    def offer(self, job: FileJob) -> bool:
+        self.offered.append(job)
         return len(self.offered) <= self.free
 
 
@@ -95,5 +95,5 @@ def test_a_reader_is_looked_for_among_the_others_and_declined_if_all_are_busy() 
     crew.engine = engine  # type: ignore[assignment]  # what it needs of one
     assert not crew.told(2, ReaderWanted(job))
     crew.told(1, ReaderWanted(job))
-    assert engine.offered == [(job, 2), (job, 1)]
+    assert engine.offered == [job, job]
     assert told == {1: [NoReader(job), NoReader(job)], 2: []}
