@@ -18,6 +18,7 @@ Broad ``except`` clauses, one at each boundary, each with its policy:
 - a user's module and constructor (``registry``, ``scorers.options``): a ``ConfigError`` with file and line
 - the file of a tokenizer (``tokens``): its library raises bare exceptions; a ``ConfigError``
 - worker (``engines.worker``): its owner raises it; what is not ours arrives as its traceback
+- reading ahead (``pipeline.read_ahead``): nothing; who publishes reads by itself, and meets what is wrong
 - observer (``observe.observers``): said once in the log; the run goes on
 - command line (``cli.main``): exit 1, with the traceback in the log and one line on the screen
 """

@@ -16,7 +16,7 @@ from modelcall.engines.worker import SIGNALS, Came, Ended, Given, Stop, Told, Wa
 from modelcall.errors import FatalError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
@@ -38,6 +38,8 @@ class _Task:
     deaths: int = 0
     """Without getting on in between."""
     all_deaths: int = 0
+    is_offered: bool = False
+    """Nobody waits for it: if its worker dies it is not done."""
 
     @property
     def is_suspect(self) -> bool:
@@ -103,6 +105,7 @@ class Pool:
         self._log = log
         self._give_up = give_up
         self._left: deque[_Task] = deque()
+        self._expecting: asyncio.Future[Sequence[Any]] | None = None
         self._workers: list[_Worker] = []
         self._started: list[_Worker] = []
         self._idle: deque[_Worker] = deque()
@@ -114,7 +117,23 @@ class Pool:
     @property
     def is_busy(self) -> bool:
         """Whether results are still to come."""
-        return bool(self._workers) and bool(self._left or any(worker.held for worker in self._workers))
+        if not self._workers:
+            return False
+        return bool(self._expecting or self._left or any(worker.held for worker in self._workers))
+
+    def expect(self, jobs: Awaitable[Sequence[Any]]) -> None:
+        """Have jobs done as soon as they are found out."""
+        self._expecting = asyncio.ensure_future(jobs)
+        self._expecting.add_done_callback(self._found)
+
+    def _found(self, jobs: asyncio.Future[Sequence[Any]]) -> None:
+        self._expecting = None
+        if not jobs.cancelled() and (error := jobs.exception()) is not None:
+            self.fail(error)
+            return
+        if not jobs.cancelled():
+            self.add(jobs.result())
+        self._events.put_nowait((None, None))  # whoever waits for results looks again
 
     def add(self, jobs: Iterable[Any]) -> None:
         """Have more jobs done, before all that are left."""
@@ -127,13 +146,15 @@ class Pool:
         free = (worker for worker in self._idle if not worker.held)
         worker = None if self._is_closed else next(free, None)
         if worker is not None:
-            self._hand(worker, _Task(job))
+            self._hand(worker, _Task(job, is_offered=True))
         return worker is not None
 
     def close(self) -> None:
         """Give out no more jobs, and replace nobody: what is begun goes on."""
         self._is_closed = True
         self._left.clear()
+        if self._expecting is not None:
+            self._expecting.cancel()
 
     def fail(self, error: BaseException) -> None:
         """End the run with this error."""
@@ -280,9 +301,11 @@ class Pool:
                 f"worker processes end before they are ready: the last one {how}",
                 hint="See what they wrote to stderr, and whether this machine has memory left.",
             )
-        lost = [task for task in worker.held if task.died()]
-        self._left.extendleft(task for task in reversed(worker.held) if task not in lost)
-        if sum(not other.held for other in self._workers) < len(self._left):  # the others may not take what is suspect
+        held = [task for task in worker.held if not task.is_offered]
+        lost = [task for task in held if task.died()]
+        self._left.extendleft(task for task in reversed(held) if task not in lost)
+        free = sum(not other.held for other in self._workers)
+        if self._expecting or free < len(self._left):  # the others may not take what is suspect
             self.start_worker()
         self._give()
         return map(self._lost, lost, [how] * len(lost))

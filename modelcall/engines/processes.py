@@ -57,9 +57,14 @@ class ProcessEngine:
         """
         self._pool = pool = Pool(work, log=self._log, give_up=self._give_up, crew=self._crew)
         try:
-            for _ in range(min(self._processes, len(jobs)) if isinstance(jobs, Sequence) else self._processes):
+            processes = self._processes
+            if isinstance(jobs, Sequence):
+                processes = min(processes, len(jobs))
+                pool.add(jobs)
+            else:
+                pool.expect(jobs)
+            for _ in range(processes):
                 pool.start_worker()
-            pool.add(jobs if isinstance(jobs, Sequence) else await jobs)
             while pool.is_busy:
                 for result in await pool.next_results():
                     yield result
@@ -71,6 +76,7 @@ class ProcessEngine:
                     yield late
             raise
         finally:
+            pool.close()
             pool.tell_all(Stop())
             await pool.end(self._grace_seconds)
 

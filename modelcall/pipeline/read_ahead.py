@@ -11,25 +11,30 @@ from __future__ import annotations
 import fcntl
 import os
 import select
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
+from io import BufferedReader, RawIOBase
 from itertools import islice
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import pyarrow as pa
 
-from modelcall.errors import ModelCallError
 from modelcall.log import Message, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from _typeshed import WriteableBuffer as Buffer
+
     from modelcall.formats.base import Source
     from modelcall.pipeline.job import FileJob
 
-PATIENCE_SECONDS: Final = 5.0
+ARRIVAL_SECONDS: Final = 1.0
 """How long a reader is waited for that was not declined: it comes within milliseconds, unless it dies on its way."""
+PATIENCE_SECONDS: Final = 5.0
+"""How long one that has come may be silent."""
 _BUFFER_BYTES = 1 << 20
 """Of the pipe, where its size can be set (Linux): with its usual 64 KiB both ends wait for each other all the time."""
 _HERE = b"\n"
@@ -69,23 +74,49 @@ class ReadAhead:
         Raises:
             OSError: There is none.
         """
-        with TemporaryDirectory(prefix="modelcall-") as folder:
-            path = f"{folder}/rows"
-            os.mkfifo(path, 0o600)
-            end = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with suppress(OSError, AttributeError):
-                fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _BUFFER_BYTES)
-            with os.fdopen(end, "rb", _BUFFER_BYTES) as pipe:
+        with ExitStack() as stack:
+            with TemporaryDirectory(prefix="modelcall-") as folder:
+                path = f"{folder}/rows"
+                os.mkfifo(path, 0o600)
+                end = _End(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+                pipe = stack.enter_context(BufferedReader(end, _BUFFER_BYTES))
                 self._ask(replace(job, read_into=path, learned=(source.learned,)))
-                waiting = select.poll()
-                waiting.register(end, select.POLLIN)
-                if not waiting.poll(PATIENCE_SECONDS * 1000):
-                    raise TimeoutError
-                os.set_blocking(end, True)
+                end.wait(ARRIVAL_SECONDS)
                 if pipe.read(len(_HERE)) != _HERE:
                     raise BrokenPipeError
-                say(Message.READ_AHEAD, file=job.name)
-                yield pipe
+            say(Message.READ_AHEAD, file=job.name)
+            yield pipe
+
+
+class _End(RawIOBase):
+    """The end of a pipe that is read from. It does not wait for ever: a process that is stopped closes nothing."""
+
+    def __init__(self, end: int) -> None:
+        self._end = end
+        with suppress(OSError, AttributeError):
+            fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _BUFFER_BYTES)
+        self._coming = select.poll()
+        self._coming.register(end, select.POLLIN)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until there is something to read, or the other end is closed."""
+        if not self._coming.poll(seconds * 1000):
+            raise TimeoutError
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Read what there is, as soon as there is anything."""
+        self.wait(PATIENCE_SECONDS)
+        return os.readv(self._end, [buffer])
+
+    def close(self) -> None:
+        """Let the other end know."""
+        if not self.closed:
+            os.close(self._end)
+        super().close()
 
 
 def decline(pipe: str) -> None:
@@ -97,12 +128,14 @@ def decline(pipe: str) -> None:
 def read_into(pipe: str, open_source: Callable[[], tuple[Source, pa.Schema]]) -> None:
     """Write a source's batches into a pipe, as far as they are wanted. Blocking.
 
-    A file that cannot be read is no failure here: who publishes it meets the same, and says so.
+    A file that cannot be read is no failure here: who publishes it meets the same, and says so. The pipe has no name
+    before anything is in it: nobody else can write into what one that died has left unfinished.
     """
-    with suppress(OSError, ModelCallError, pa.ArrowException):
+    with suppress(Exception):
         end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # an error if nobody waits any more
-        os.set_blocking(end, True)
         with os.fdopen(end, "wb", _BUFFER_BYTES) as sink:
+            Path(pipe).unlink()
+            os.set_blocking(end, True)
             sink.write(_HERE)
             sink.flush()
             source, schema = open_source()

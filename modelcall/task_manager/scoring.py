@@ -117,9 +117,10 @@ class Scoring:
         workers = min(self._task.concurrency.workers, scorer.permits.ceiling)
         fs = run.input_fs
         parts = Parts(workers, layout=partial(layout_of, fs), is_countable=partial(is_countable, fs))
-        splitting = asyncio.ensure_future(asyncio.to_thread(parts.split, jobs))
+        split = partial(parts.split, jobs)
         if parts.foreseen(jobs) < workers:  # else they start while the lines of large files are being counted
-            workers = min(workers, len(await splitting))
+            made = await asyncio.to_thread(split)
+            workers, split = min(workers, len(made)), partial(list, made)
         try:
             if workers == 1:
                 await self._work(run, scorer, left, jobs, unified=unified)
@@ -132,7 +133,7 @@ class Scoring:
             shared = share(listener=listener, watch=self._plan.is_judge and not is_again)
             if self._begins is not None:
                 self._begins.pass_begins(left.todo, shared.crew, shared.crew)
-            await shared.work(splitting, parts, stop=self._stop)
+            await shared.work(split, parts, stop=self._stop)
 
     async def _spec(self, run: ShardRun, known: Mapping[str, str]) -> HandSpec:
         return HandSpec(

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from modelcall.log import Message, say
-from modelcall.pipeline.job import FileResult, HasRead, PartResult
+from modelcall.pipeline.job import FileResult, PartResult
 from modelcall.registry import load
 from modelcall.scorers.hopeless import HopelessWatch
 from modelcall.task_manager.copying import CopyDesk
@@ -17,12 +17,12 @@ from modelcall.task_manager.hand import HandSpec, score_files
 from modelcall.types import Steerable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Callable, Sequence
 
     from modelcall.config.loading import LoadedTask
     from modelcall.engines.processes import ProcessEngine
     from modelcall.log import LogSettings
-    from modelcall.pipeline.job import FileJob, JobResult
+    from modelcall.pipeline.job import FileJob
     from modelcall.pipeline.parts import Parts
     from modelcall.pipeline.shard_run import ShardRun
     from modelcall.task_manager.summary import Stop
@@ -73,8 +73,8 @@ class SharedPass:
         if run.copies is not None:
             self.crew.desk = CopyDesk(run.copies, run.work_folder.journals, fail=self.crew.fail)
 
-    async def work(self, splitting: Awaitable[Sequence[FileJob]], parts: Parts, *, stop: Stop) -> None:
-        """Do all jobs, which are being found out, and what they lead to.
+    async def work(self, split: Callable[[], Sequence[FileJob]], parts: Parts, *, stop: Stop) -> None:
+        """Do all jobs, which ``split`` finds out while workers start, and what they lead to.
 
         Raises:
             FatalError: Going on is pointless; what was answered is recorded.
@@ -83,22 +83,19 @@ class SharedPass:
         self._run.when_lost(self.crew.fail)
         stop.when_asked(self.crew.stop, drain=self.crew.drain)
         try:
-            jobs = asyncio.ensure_future(self._found(splitting, parts))
-            await self._run.work(self._engine.run(self._work, jobs), parts=parts)
+            await self._run.work(self._engine.run(self._work, self._found(split, parts)), parts=parts)
         finally:
             if self.crew.desk is not None:
                 await self.crew.desk.close()
             if self._engine.deaths:
                 await asyncio.to_thread(self._run.sweep)
 
-    async def _found(self, splitting: Awaitable[Sequence[FileJob]], parts: Parts) -> Sequence[FileJob]:
-        jobs = await splitting
+    async def _found(self, split: Callable[[], Sequence[FileJob]], parts: Parts) -> Sequence[FileJob]:
+        jobs = await asyncio.to_thread(split)
         say(Message.WORKERS, processes=self._workers, jobs=len(jobs), parts=parts.count)
         return jobs
 
-    def _given_up(self, job: FileJob, how: str) -> JobResult:
-        if job.read_into is not None:
-            return HasRead(job)
+    def _given_up(self, job: FileJob, how: str) -> FileResult | PartResult:
         if job.part is not None:
             return PartResult(job, failure=how)
         self.crew.file_failed(job.name, how)

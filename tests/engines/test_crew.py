@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -211,3 +212,43 @@ async def test_if_jobs_cannot_be_found_out_the_workers_end() -> None:
         async with aclosing(ProcessEngine(2, crew=crew).run(works.square, found())) as results:
             await anext(results)
     assert (crew.came, crew.there) == ([1, 2], {})
+
+
+async def test_a_stop_does_not_wait_for_jobs_that_are_being_found_out() -> None:
+    engine = ProcessEngine(2)
+
+    async def found() -> list[Job]:
+        asyncio.get_running_loop().call_soon(engine.close)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with aclosing(engine.run(works.square, found())) as results:
+        assert [result async for result in results] == []
+
+
+async def test_workers_that_die_while_jobs_are_found_out_are_replaced() -> None:
+    crew = Crew(word={1: "die"})
+
+    async def found() -> list[Job]:
+        await until(lambda: crew.came == [1, 2])
+        return [Job("3")]
+
+    async with aclosing(ProcessEngine(1, crew=crew).run(works.converses, found())) as results:
+        assert [result async for result in results] == [Result(Job("3"), "2")]
+
+
+async def test_an_offer_dies_with_who_took_it(tmp_path: Path) -> None:
+    engine = ProcessEngine(2)
+
+    async def until_idle() -> None:
+        await until(lambda: engine._pool is not None and len(engine._pool._idle) == 2)
+
+    said: dict[str, str] = {}
+    async with aclosing(engine.run(works.dies, [Job(name, str(tmp_path)) for name in "ab"])) as results:
+        async for result in results:
+            said[result.job.name] = result.said
+            if result.job.name == "b":
+                await until_idle()
+                assert engine.offer(Job("always", str(tmp_path)))
+    assert (said, engine.deaths) == ({"a": "try 1", "b": "try 1"}, 1)
+    assert (tmp_path / "always").read_text() == "1"

@@ -156,7 +156,7 @@ async def converses(jobs: AsyncIterator[Job], channel: Channel) -> AsyncGenerato
 
 
 async def asks(jobs: AsyncIterator[Job], channel: Channel) -> AsyncGenerator[Result, None]:
-    """Ask for help with ``ask``, whose result comes when somebody says something, and for more jobs; say who did what."""
+    """Ask for help with ``ask``, whose result comes when somebody says something, and for more jobs; say who did it."""
     ended: asyncio.Queue[Result | None] = asyncio.Queue()
     asking: list[Job] = []
     channel.heed(lambda _: ended.put_nowait(Result(asking.pop(), str(channel.worker))))

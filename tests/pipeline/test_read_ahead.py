@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
+import sys
+import threading
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
 
 TEXT = b"".join(b'{"id": %d, "text": "row %d"}\n\n' % (row, row) for row in range(3500))
 JOB = FileJob(name="a.jsonl", listed=FileStat("/in/a.jsonl", len(TEXT), "x"), output="a.parquet", rows=3500)
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def source_of(text: bytes, unified: Unified | None = None) -> JsonlSource:
@@ -108,14 +115,14 @@ def dead(job: FileJob) -> None:
 
 @pytest.mark.parametrize("ask", [dead, lambda _: None], ids=["dead", "silent"])
 def test_without_a_reader_the_publisher_reads(ask: Callable[[FileJob], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_ahead, "PATIENCE_SECONDS", 5 if ask is dead else 0.001)
+    monkeypatch.setattr(read_ahead, "ARRIVAL_SECONDS", 5 if ask is dead else 0.001)
     source = source_of(TEXT)
     batches = list(ReadAhead(ask).batches(JOB, source, source.schema()[0]))
     assert (sum(map(len, batches)), source.blank_lines) == (3500, 3500)
 
 
 def test_who_is_declined_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_ahead, "PATIENCE_SECONDS", 3600)
+    monkeypatch.setattr(read_ahead, "ARRIVAL_SECONDS", 3600)
     source = source_of(TEXT)
     asked = ReadAhead(lambda job: decline(str(job.read_into))).batches(JOB, source, source.schema()[0])
     assert sum(map(len, asked)) == 3500
@@ -164,6 +171,70 @@ def test_a_reader_that_is_killed_between_two_batches_has_not_come_to_the_end() -
 
     source = source_of(TEXT)
     batches = list(ReadAhead(cut).batches(JOB, source, source.schema()[0]))
+    assert sum(map(len, batches)) == 3500
+
+
+WIDE = b"".join(json.dumps({"id": row, "text": f"row {row} " * 300}).encode() + b"\n" for row in range(5000))
+
+
+def wide(_: object) -> tuple[JsonlSource, pa.Schema]:
+    return source_of(WIDE), pa.schema([("id", pa.int64()), ("text", pa.string())])
+
+
+def test_a_second_reader_cannot_go_on_where_one_was_killed_in_the_middle_of_a_batch() -> None:
+    code = "import sys; from tests.pipeline import test_read_ahead as t; t.read_into(sys.argv[1], lambda: t.wide(0))"
+    children: list[subprocess.Popen[bytes]] = []
+
+    def ask(job: FileJob) -> None:
+        children.append(subprocess.Popen([sys.executable, "-c", code, str(job.read_into)], cwd=ROOT))
+
+    source, schema = wide(0)
+    batches = ReadAhead(ask).batches(replace(JOB, rows=5000), source, schema)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(read_ahead, "ARRIVAL_SECONDS", 60)
+        found = [next(batches)]
+    (child,) = children
+    end = batches.gi_frame.f_locals["pipe"].raw  # type: ignore[attr-defined]  # of every generator
+    end.wait(60)  # there is something of the second batch, but not all: it is larger than the pipe
+    child.kill()
+    child.wait()
+    second = Thread(target=read_into, args=(child.args[-1], lambda: wide(0)))  # type: ignore[index]  # it is a list
+    second.start()
+    found += batches
+    second.join(10)
+    assert not second.is_alive()
+    assert found == list(source_of(WIDE).batches(schema))
+
+
+def test_a_pipe_that_somebody_writes_into_has_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows"
+    os.mkfifo(path)
+    end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    named: list[bool] = []
+
+    def look() -> tuple[JsonlSource, pa.Schema]:
+        named.append(path.exists())
+        raise FileFailure("that is all")
+
+    read_into(str(path), look)
+    assert named == [False]
+    assert os.read(end, 1) == b"\n"
+    os.close(end)
+
+
+def test_a_reader_that_is_stopped_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = threading.Event()
+    monkeypatch.setattr(read_ahead, "PATIENCE_SECONDS", 0.05)
+
+    def waits(job: FileJob) -> tuple[Any, pa.Schema]:
+        silent.wait(60)
+        return own(job)
+
+    readers = Readers(waits)
+    source = source_of(TEXT)
+    batches = list(ReadAhead(readers.ask).batches(JOB, source, source.schema()[0]))
+    silent.set()
+    readers.join()
     assert sum(map(len, batches)) == 3500
 
 
