@@ -150,12 +150,13 @@ class Histogram:
         """At most ``most`` bars (or one a value, while they are few) from the lowest to the highest, gaps included."""
         if self._width is None:
             return [Bar(key, key, bin_.count, bin_.picks) for key, bin_ in sorted(self._bins.items())]
+        lowest, highest = int(min(self._bins)), int(max(self._bins))
         for power in range(20):
             for step in (1, 2, 5):
-                width = self._width * step * 10**power
-                first, last = self._key(self.low, width), self._key(self.high, width)
+                factor = step * 10**power
+                first, last = lowest // factor, highest // factor
                 if last - first < most:
-                    return self._coarse(width, step * 10**power, int(first), int(last))
+                    return self._coarse(self._width * factor, factor, first, last)
         return []
 
     def _coarse(self, width: float, factor: int, first: int, last: int) -> list[Bar]:

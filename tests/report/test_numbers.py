@@ -5,7 +5,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modelcall.report.numbers import FEW, Histogram, Pick, Picks
@@ -22,6 +22,7 @@ def filled(values: list[float], *, picks: int = 0) -> Histogram:
 
 
 @given(st.lists(NUMBERS, max_size=300), st.integers(2, 30))
+@example([*map(float, range(10)), 1e20, 0.5, 0.25, 0.125, 0.1875, 0.15625, -1.2e9], 2)
 def test_bars_have_every_value_once_and_are_few(values: list[float], most: int) -> None:
     histogram = filled(values, picks=2)
     bars = histogram.bars(most)
