@@ -172,8 +172,8 @@ BUGS = (
     Bug(
         "engine: nobody takes a dead worker's place while the others are busy",
         "engines/pool.py",
-        "sum(not other.held for other in self._workers) < len(self._left)",
-        "len(self._workers) < len(self._left)",
+        "free = sum(not other.held for other in self._workers)",
+        "free = len(self._workers)",
         ("tests/engines/test_processes.py",),
     ),
     Bug(
@@ -1088,6 +1088,27 @@ BUGS = (
         "islice(source.batches(schema), taken, None)",
         "source.batches(schema)",
         (TESTS_OF_READ_AHEAD,),
+    ),
+    Bug(
+        "workers: a pipe keeps its name when somebody writes into it",
+        "pipeline/read_ahead.py",
+        "            Path(pipe).unlink()\n",
+        "",
+        (TESTS_OF_READ_AHEAD,),
+    ),
+    Bug(
+        "workers: a dead reader's job is given to the next",
+        "engines/pool.py",
+        "_Task(job, is_offered=True)",
+        "_Task(job)",
+        (TESTS_OF_CREW,),
+    ),
+    Bug(
+        "workers: who dies before the jobs are found out is not replaced",
+        "engines/pool.py",
+        "        if self._expecting or free <",
+        "        if free <",
+        (TESTS_OF_CREW,),
     ),
     Bug(
         "workers: blank lines that a reader counted are lost",
